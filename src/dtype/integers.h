@@ -1,0 +1,33 @@
+#pragma once
+
+// What all integer formats have in common: a block gives unsigned integers with one scale, and
+// perhaps one minimum, per sub-block; w = scale * (u - zero) + minimum. A format's file says how
+// its bytes hold them; unpacking and panel packing follow from that alone.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#include "dtype/half.h"
+
+namespace kinglet::dtype {
+
+// `kValues` weights of one row as integers. kSub weights share a scale.
+template <std::size_t kValues, std::size_t kSub>
+struct Integers {
+  static constexpr std::size_t kCount = kValues;
+  static constexpr std::size_t kPerScale = kSub;
+  std::uint8_t u[kValues];
+  float scale[kValues / kSub];
+  float minimum[kValues / kSub];  // 0 in formats that have none
+};
+
+inline float load_half(const std::byte* at) {
+  std::uint16_t bits = 0;
+  std::memcpy(&bits, at, 2);
+  return float_from_half(bits);
+}
+
+inline std::uint8_t load_byte(const std::byte* at) { return std::to_integer<std::uint8_t>(*at); }
+
+}  // namespace kinglet::dtype

@@ -1,0 +1,20 @@
+#pragma once
+
+// q8_0 (GGUF): 32 weights in 34 bytes.
+//
+//   0  d   f16
+//   2  q   32 x i8          w[i] = d * q[i]
+
+#include "dtype/integers.h"
+#include "dtype/panel.h"
+
+namespace kinglet::dtype {
+
+struct Q8_0 {
+  using Panel = Q8_0Panel;
+  using Block = Integers<32, 32>;
+  static constexpr std::size_t kBytes = 34;
+  static Block read(const std::byte* block);
+};
+
+}  // namespace kinglet::dtype

@@ -1,0 +1,52 @@
+#pragma once
+
+// Opens any model file that kinglet reads, by content: GGUF, an HF directory (config.json,
+// safetensors, tokenizer.json), a llama2.c checkpoint, a kinglet-json file.
+// The formats are documented at the head of the file that reads each: gguf.h, safetensors.h,
+// hf_directory.h, llama2c.h, json_weights.h.
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "tensor/metadata.h"
+#include "tensor/source.h"
+
+namespace kinglet::io {
+
+class GgufHeader;  // gguf.h
+
+// What the file brings of its tokenizer, unparsed: runtime/ hands it to tokenizer/.
+struct TokenizerText {
+  enum class Kind { kNone, kTokenizerJson, kSentencePiece, kLlama2c, kVocabTxt };
+  Kind kind = Kind::kNone;
+  std::string file;     // printable name, for messages
+  std::string content;  // the file's bytes
+};
+
+struct ModelFile {
+  std::string file;           // the path as given, printable
+  std::string format;         // "GGUF v3", "safetensors", "llama2.c v0", "kinglet-json v1"
+  std::unique_ptr<TensorSource> tensors;
+  Metadata config;            // keys of an HF config.json, whatever the format
+  Metadata generation;        // keys of a generation_config.json; may be empty
+  TokenizerText tokenizer;    // from the directory or from beside the file; may be kNone
+  std::shared_ptr<const GgufHeader> gguf;  // for a GGUF file: its keys, the vocabulary among them
+  std::string chat_template;  // Jinja source, or empty
+  std::vector<std::string> warnings;  // one line each
+};
+
+// Errors: kRefused, naming file, field and offset.
+ModelFile open_model_file(const std::filesystem::path& path);
+
+// An HF directory that lies in memory: files by their plain names ("config.json", ...).
+struct MemoryFile {
+  std::string name;
+  std::span<const std::byte> bytes;  // outlive the ModelFile
+};
+ModelFile open_model_memory(const std::string& name, std::span<const MemoryFile> files);
+
+}  // namespace kinglet::io
