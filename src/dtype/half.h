@@ -17,7 +17,8 @@ inline float float_from_half(std::uint16_t half) {
     return std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) | sign);
   }
   const std::uint32_t wide = exponent == 31 ? 0xFFu : exponent + 112;
-  return std::bit_cast<float>(sign | (wide << 23) | (fraction << 13));
+  const std::uint32_t quiet = exponent == 31 && fraction != 0 ? 0x400000u : 0u;  // as hardware does
+  return std::bit_cast<float>(sign | (wide << 23) | quiet | (fraction << 13));
 }
 
 inline std::uint16_t half_from_float(float value) {

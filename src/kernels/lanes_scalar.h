@@ -1,0 +1,131 @@
+#pragma once
+
+// The lanes as plain arrays: the definition of every operation. Included by lanes.h.
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#include "dtype/half.h"
+#include "kernels/lanes.h"
+
+namespace kinglet::kernels {
+
+template <>
+struct Lanes<Scalar> {
+  float lane[kLaneCount];
+
+  static Lanes broadcast(float x) {
+    Lanes out;
+    for (float& value : out.lane) value = x;
+    return out;
+  }
+  static Lanes load(const float* from) {
+    Lanes out;
+    std::memcpy(out.lane, from, sizeof(out.lane));
+    return out;
+  }
+  static Lanes load_half(const std::uint16_t* from) {
+    Lanes out;
+    for (std::size_t i = 0; i < kLaneCount; ++i) out.lane[i] = dtype::float_from_half(from[i]);
+    return out;
+  }
+  static Lanes load_bfloat(const std::uint16_t* from) {
+    Lanes out;
+    for (std::size_t i = 0; i < kLaneCount; ++i) out.lane[i] = dtype::float_from_bfloat(from[i]);
+    return out;
+  }
+  void store(float* to) const { std::memcpy(to, lane, sizeof(lane)); }
+  // Round to nearest even. |x| <= 65504 or not finite.
+  void store_half(std::uint16_t* to) const {
+    for (std::size_t i = 0; i < kLaneCount; ++i) to[i] = dtype::half_from_float(lane[i]);
+  }
+};
+
+template <>
+struct IntLanes<Scalar> {
+  std::int32_t lane[kLaneCount];
+
+  static IntLanes broadcast(std::int32_t x) {
+    IntLanes out;
+    for (std::int32_t& value : out.lane) value = x;
+    return out;
+  }
+};
+
+// One result per lane; `Result` is Lanes or IntLanes.
+template <class Result, class Function>
+Result each_lane(const Function& function) {
+  Result out;
+  for (std::size_t i = 0; i < kLaneCount; ++i) out.lane[i] = function(i);
+  return out;
+}
+
+using ScalarLanes = Lanes<Scalar>;
+using ScalarInts = IntLanes<Scalar>;
+
+inline ScalarLanes operator+(const ScalarLanes& a, const ScalarLanes& b) {
+  return each_lane<ScalarLanes>([&](std::size_t i) { return a.lane[i] + b.lane[i]; });
+}
+inline ScalarLanes operator-(const ScalarLanes& a, const ScalarLanes& b) {
+  return each_lane<ScalarLanes>([&](std::size_t i) { return a.lane[i] - b.lane[i]; });
+}
+inline ScalarLanes operator*(const ScalarLanes& a, const ScalarLanes& b) {
+  return each_lane<ScalarLanes>([&](std::size_t i) { return a.lane[i] * b.lane[i]; });
+}
+inline ScalarLanes operator/(const ScalarLanes& a, const ScalarLanes& b) {
+  return each_lane<ScalarLanes>([&](std::size_t i) { return a.lane[i] / b.lane[i]; });
+}
+inline ScalarLanes fma(const ScalarLanes& a, const ScalarLanes& b, const ScalarLanes& c) {
+  return each_lane<ScalarLanes>([&](std::size_t i) { return std::fma(a.lane[i], b.lane[i], c.lane[i]); });
+}
+// a < b ? x : y; false where one is NaN.
+inline ScalarLanes select_less(const ScalarLanes& a, const ScalarLanes& b, const ScalarLanes& x,
+                               const ScalarLanes& y) {
+  return each_lane<ScalarLanes>(
+      [&](std::size_t i) { return a.lane[i] < b.lane[i] ? x.lane[i] : y.lane[i]; });
+}
+inline ScalarLanes absolute(const ScalarLanes& a) {
+  return each_lane<ScalarLanes>([&](std::size_t i) {
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(a.lane[i]) & 0x7FFFFFFFu);
+  });
+}
+
+inline ScalarInts operator+(const ScalarInts& a, const ScalarInts& b) {
+  return each_lane<ScalarInts>([&](std::size_t i) { return a.lane[i] + b.lane[i]; });
+}
+inline ScalarLanes to_float(const ScalarInts& a) {
+  return each_lane<ScalarLanes>([&](std::size_t i) { return static_cast<float>(a.lane[i]); });
+}
+// x with n, a whole number from -126 to 128, added to its exponent: x * 2^n where that is normal.
+// `shifted` is n + 1.5 * 2^23.
+inline ScalarLanes add_exponent(const ScalarLanes& x, const ScalarLanes& shifted) {
+  return each_lane<ScalarLanes>([&](std::size_t i) {
+    const std::uint32_t n = std::bit_cast<std::uint32_t>(shifted.lane[i]) << 23;
+    return std::bit_cast<float>(std::bit_cast<std::uint32_t>(x.lane[i]) + n);
+  });
+}
+
+// Lane r: acc + sum over i < 4 of weights[4r + i] * x[i]. kLargest bounds the weights.
+template <int kLargest>
+inline ScalarInts dot4(const ScalarInts& acc, const std::uint8_t* weights, const std::int8_t* x) {
+  return each_lane<ScalarInts>([&](std::size_t r) {
+    std::int32_t sum = acc.lane[r];
+    for (std::size_t i = 0; i < 4; ++i) sum += weights[4 * r + i] * x[i];
+    return sum;
+  });
+}
+// The same for 64 bytes of nibbles: low ones with x_low into acc_low..., both into one sum.
+inline ScalarInts dot4_nibbles(const ScalarInts& acc, const std::uint8_t* nibbles,
+                               const std::int8_t* x_low, const std::int8_t* x_high) {
+  return each_lane<ScalarInts>([&](std::size_t r) {
+    std::int32_t sum = acc.lane[r];
+    for (std::size_t i = 0; i < 4; ++i) {
+      sum += (nibbles[4 * r + i] & 0x0F) * x_low[i] + (nibbles[4 * r + i] >> 4) * x_high[i];
+    }
+    return sum;
+  });
+}
+
+}  // namespace kinglet::kernels

@@ -1,0 +1,232 @@
+#pragma once
+
+// What xsimd 8.1 lacks, in intrinsics, for SSE2, AVX2 and AVX-512: a fused multiply-add on every
+// level, 16-bit floats, and the product of bytes. Included by lanes_xsimd.h.
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/levels.h"
+
+namespace kinglet::kernels::x86 {
+
+// --- SSE2 -------------------------------------------------------------------------------------
+
+using Sse = xsimd::batch<float, xsimd::sse2>;
+using SseInt = xsimd::batch<std::int32_t, xsimd::sse2>;
+
+// a * b + c for two lanes in double, rounded to odd: the product is exact, and a sum that is not is
+// moved to its odd neighbour, so that the final rounding to float cannot be a second one (Boldo and
+// Melquiond, "Emulation of FMA and correctly rounded sums").
+inline __m128d fma_to_odd(__m128d a, __m128d b, __m128d c) {
+  const __m128d product = _mm_mul_pd(a, b);
+  const __m128d sum = _mm_add_pd(product, c);
+  // Knuth's TwoSum: error = (product + c) - sum, exactly; NaN where the sum is not finite.
+  const __m128d c_part = _mm_sub_pd(sum, product);
+  const __m128d error = _mm_add_pd(_mm_sub_pd(product, _mm_sub_pd(sum, c_part)),
+                                   _mm_sub_pd(c, c_part));
+  const __m128d zero = _mm_setzero_pd();
+  const __m128d is_inexact = _mm_and_pd(_mm_cmpneq_pd(error, zero), _mm_cmpord_pd(error, error));
+  // An inexact even sum moves one step towards the error: up in magnitude where the signs agree.
+  const __m128i bits = _mm_castpd_si128(sum);
+  const __m128i one = _mm_set1_epi64x(1);
+  const __m128i is_odd = _mm_and_si128(bits, one);
+  const __m128i signs = _mm_xor_si128(bits, _mm_castpd_si128(error));
+  const __m128i differ = _mm_srli_epi64(signs, 63);                       // 1 where they differ
+  const __m128i step = _mm_sub_epi64(one, _mm_add_epi64(differ, differ));  // +1 or -1
+  const __m128i wanted = _mm_and_si128(_mm_castpd_si128(is_inexact), _mm_sub_epi64(is_odd, one));
+  return _mm_castsi128_pd(_mm_add_epi64(bits, _mm_and_si128(step, wanted)));
+}
+
+inline Sse fma(Sse a, Sse b, Sse c) {
+  const auto upper = [](__m128 x) { return _mm_cvtps_pd(_mm_movehl_ps(x, x)); };
+  const __m128 low = _mm_cvtpd_ps(fma_to_odd(_mm_cvtps_pd(a), _mm_cvtps_pd(b), _mm_cvtps_pd(c)));
+  const __m128 high = _mm_cvtpd_ps(fma_to_odd(upper(a), upper(b), upper(c)));
+  return Sse(_mm_movelh_ps(low, high));
+}
+
+inline Sse add_exponent(Sse x, Sse shifted) {
+  const __m128i n = _mm_slli_epi32(_mm_castps_si128(shifted), 23);
+  return Sse(_mm_castsi128_ps(_mm_add_epi32(_mm_castps_si128(x), n)));
+}
+
+inline Sse load_bfloat(const std::uint16_t* from, Sse) {
+  const __m128i bits = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  return Sse(_mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), bits)));
+}
+
+inline Sse load_half(const std::uint16_t* from, Sse) {
+  const __m128i bits = _mm_unpacklo_epi16(
+      _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)), _mm_setzero_si128());
+  const __m128i sign = _mm_slli_epi32(_mm_and_si128(bits, _mm_set1_epi32(0x8000)), 16);
+  const __m128i magnitude = _mm_and_si128(bits, _mm_set1_epi32(0x7FFF));
+  // As a float the exponent is 112 too small; the product puts it right, subnormals included.
+  const __m128 scaled = _mm_mul_ps(_mm_castsi128_ps(_mm_slli_epi32(magnitude, 13)),
+                                   _mm_set1_ps(0x1p112f));
+  const __m128i is_special = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7BFF));
+  const __m128i is_nan = _mm_cmpgt_epi32(magnitude, _mm_set1_epi32(0x7C00));
+  const __m128i special = _mm_or_si128(
+      _mm_and_si128(is_special, _mm_set1_epi32(0x7F800000)),
+      _mm_and_si128(is_nan, _mm_or_si128(_mm_slli_epi32(magnitude, 13), _mm_set1_epi32(0x400000))));
+  const __m128i finite = _mm_andnot_si128(is_special, _mm_castps_si128(scaled));
+  return Sse(_mm_castsi128_ps(_mm_or_si128(sign, _mm_or_si128(finite, special))));
+}
+
+inline void store_half(Sse value, std::uint16_t* to) {
+  float lane[4];
+  value.store_unaligned(lane);
+  for (std::size_t i = 0; i < 4; ++i) to[i] = dtype::half_from_float(lane[i]);
+}
+
+inline __m128i low_nibbles(__m128i bytes) { return _mm_and_si128(bytes, _mm_set1_epi8(0x0F)); }
+inline __m128i high_nibbles(__m128i bytes) {
+  return _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(0x0F));
+}
+
+// Four bytes of x in every lane.
+inline std::int32_t four_bytes(const std::int8_t* x) {
+  std::int32_t four = 0;
+  std::memcpy(&four, x, sizeof(four));
+  return four;
+}
+
+// Sums of unsigned x signed bytes by 16-bit products: even and odd bytes apart, so that nothing
+// saturates whatever the weights.
+inline __m128i dot4_wide(__m128i acc, __m128i weights, const std::int8_t* x) {
+  const __m128i four = _mm_set1_epi32(four_bytes(x));
+  const __m128i w_even = _mm_and_si128(weights, _mm_set1_epi16(0x00FF));
+  const __m128i w_odd = _mm_srli_epi16(weights, 8);
+  const __m128i x_even = _mm_srai_epi16(_mm_slli_epi16(four, 8), 8);
+  const __m128i x_odd = _mm_srai_epi16(four, 8);
+  return _mm_add_epi32(acc, _mm_add_epi32(_mm_madd_epi16(w_even, x_even),
+                                          _mm_madd_epi16(w_odd, x_odd)));
+}
+
+template <class Level>
+inline auto load_bytes(const std::uint8_t* from) {
+  constexpr std::size_t kFloats = xsimd::batch<float, typename Level::Arch>::size;
+  if constexpr (kFloats == 4) {
+    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+#if defined(__AVX2__)
+  } else if constexpr (kFloats == 8) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+#endif
+#if defined(__AVX512F__)
+  } else {
+    return _mm512_loadu_si512(from);
+#endif
+  }
+}
+
+template <class Level, int kLargest>
+inline SseInt dot4(SseInt acc, __m128i weights, const std::int8_t* x) {
+  return SseInt(dot4_wide(acc, weights, x));
+}
+
+// --- AVX2 with FMA and F16C -------------------------------------------------------------------
+
+#if defined(__AVX2__)
+using Avx = xsimd::batch<float, xsimd::fma3<xsimd::avx2>>;
+using AvxInt = xsimd::batch<std::int32_t, xsimd::fma3<xsimd::avx2>>;
+
+inline Avx fma(Avx a, Avx b, Avx c) { return Avx(_mm256_fmadd_ps(a, b, c)); }
+
+inline Avx add_exponent(Avx x, Avx shifted) {
+  const __m256i n = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+  return Avx(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), n)));
+}
+
+inline Avx load_bfloat(const std::uint16_t* from, Avx) {
+  const __m256i bits =
+      _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+  return Avx(_mm256_castsi256_ps(_mm256_slli_epi32(bits, 16)));
+}
+inline Avx load_half(const std::uint16_t* from, Avx) {
+  return Avx(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
+}
+inline void store_half(Avx value, std::uint16_t* to) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                   _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+inline __m256i low_nibbles(__m256i bytes) {
+  return _mm256_and_si256(bytes, _mm256_set1_epi8(0x0F));
+}
+inline __m256i high_nibbles(__m256i bytes) {
+  return _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0F));
+}
+
+template <class Level, int kLargest>
+inline AvxInt dot4(AvxInt acc, __m256i weights, const std::int8_t* x) {
+  const __m256i four = _mm256_set1_epi32(four_bytes(x));
+  if constexpr (kLargest <= 128) {  // a sum of two products fits 16 bits
+    const __m256i pairs = _mm256_maddubs_epi16(weights, four);
+    return AvxInt(_mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
+  } else {
+    const __m256i w_even = _mm256_and_si256(weights, _mm256_set1_epi16(0x00FF));
+    const __m256i w_odd = _mm256_srli_epi16(weights, 8);
+    const __m256i x_even = _mm256_srai_epi16(_mm256_slli_epi16(four, 8), 8);
+    const __m256i x_odd = _mm256_srai_epi16(four, 8);
+    return AvxInt(_mm256_add_epi32(acc, _mm256_add_epi32(_mm256_madd_epi16(w_even, x_even),
+                                                         _mm256_madd_epi16(w_odd, x_odd))));
+  }
+}
+#endif
+
+// --- AVX-512 F, BW, VL, DQ, CD, and VNNI ------------------------------------------------------
+
+#if defined(__AVX512F__)
+using Wide = xsimd::batch<float, xsimd::avx512bw>;
+using WideInt = xsimd::batch<std::int32_t, xsimd::avx512bw>;
+
+inline Wide fma(Wide a, Wide b, Wide c) { return Wide(_mm512_fmadd_ps(a, b, c)); }
+
+inline Wide add_exponent(Wide x, Wide shifted) {
+  const __m512i n = _mm512_slli_epi32(_mm512_castps_si512(shifted), 23);
+  return Wide(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), n)));
+}
+
+inline Wide load_bfloat(const std::uint16_t* from, Wide) {
+  const __m512i bits =
+      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  return Wide(_mm512_castsi512_ps(_mm512_slli_epi32(bits, 16)));
+}
+inline Wide load_half(const std::uint16_t* from, Wide) {
+  return Wide(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));
+}
+inline void store_half(Wide value, std::uint16_t* to) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
+                      _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+inline __m512i low_nibbles(__m512i bytes) {
+  return _mm512_and_si512(bytes, _mm512_set1_epi8(0x0F));
+}
+inline __m512i high_nibbles(__m512i bytes) {
+  return _mm512_and_si512(_mm512_srli_epi16(bytes, 4), _mm512_set1_epi8(0x0F));
+}
+
+template <class Level, int kLargest>
+inline WideInt dot4(WideInt acc, __m512i weights, const std::int8_t* x) {
+  const __m512i four = _mm512_set1_epi32(four_bytes(x));
+  if constexpr (Level::kVnni) {
+#if defined(__AVX512VNNI__)
+    return WideInt(_mm512_dpbusd_epi32(acc, weights, four));
+#endif
+  } else if constexpr (kLargest <= 128) {
+    const __m512i pairs = _mm512_maddubs_epi16(weights, four);
+    return WideInt(_mm512_add_epi32(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1))));
+  } else {
+    const __m512i w_even = _mm512_and_si512(weights, _mm512_set1_epi16(0x00FF));
+    const __m512i w_odd = _mm512_srli_epi16(weights, 8);
+    const __m512i x_even = _mm512_srai_epi16(_mm512_slli_epi16(four, 8), 8);
+    const __m512i x_odd = _mm512_srai_epi16(four, 8);
+    return WideInt(_mm512_add_epi32(acc, _mm512_add_epi32(_mm512_madd_epi16(w_even, x_even),
+                                                          _mm512_madd_epi16(w_odd, x_odd))));
+  }
+}
+#endif
+
+}  // namespace kinglet::kernels::x86

@@ -1,0 +1,135 @@
+#pragma once
+
+// The lanes as one or more xsimd batches. Included by lanes.h.
+
+#include <cstdint>
+#include <utility>
+
+#include "kernels/lanes.h"
+#include "kernels/lanes_x86.h"
+
+namespace kinglet::kernels {
+
+template <class Level>
+struct Lanes {
+  using Part = xsimd::batch<float, typename Level::Arch>;
+  static constexpr std::size_t kWidth = Part::size;
+  static constexpr std::size_t kParts = kLaneCount / kWidth;
+  Part part[kParts];
+
+  static Lanes broadcast(float x) {
+    Lanes out;
+    for (Part& value : out.part) value = Part(x);
+    return out;
+  }
+  static Lanes load(const float* from) {
+    Lanes out;
+    for (std::size_t i = 0; i < kParts; ++i) out.part[i] = Part::load_unaligned(from + i * kWidth);
+    return out;
+  }
+  static Lanes load_half(const std::uint16_t* from) {
+    Lanes out;
+    for (std::size_t i = 0; i < kParts; ++i) out.part[i] = x86::load_half(from + i * kWidth, Part());
+    return out;
+  }
+  static Lanes load_bfloat(const std::uint16_t* from) {
+    Lanes out;
+    for (std::size_t i = 0; i < kParts; ++i) {
+      out.part[i] = x86::load_bfloat(from + i * kWidth, Part());
+    }
+    return out;
+  }
+  void store(float* to) const {
+    for (std::size_t i = 0; i < kParts; ++i) part[i].store_unaligned(to + i * kWidth);
+  }
+  void store_half(std::uint16_t* to) const {
+    for (std::size_t i = 0; i < kParts; ++i) x86::store_half(part[i], to + i * kWidth);
+  }
+};
+
+template <class Level>
+struct IntLanes {
+  using Part = xsimd::batch<std::int32_t, typename Level::Arch>;
+  static constexpr std::size_t kWidth = Part::size;
+  static constexpr std::size_t kParts = kLaneCount / kWidth;
+  Part part[kParts];
+
+  static IntLanes broadcast(std::int32_t x) {
+    IntLanes out;
+    for (Part& value : out.part) value = Part(x);
+    return out;
+  }
+};
+
+// One result per part; `Result` is Lanes or IntLanes.
+template <class Result, class Function>
+inline Result each_part(const Function& function) {
+  Result out;
+  for (std::size_t i = 0; i < Result::kParts; ++i) out.part[i] = function(i);
+  return out;
+}
+
+template <class L>
+inline Lanes<L> operator+(const Lanes<L>& a, const Lanes<L>& b) {
+  return each_part<Lanes<L>>([&](std::size_t i) { return a.part[i] + b.part[i]; });
+}
+template <class L>
+inline Lanes<L> operator-(const Lanes<L>& a, const Lanes<L>& b) {
+  return each_part<Lanes<L>>([&](std::size_t i) { return a.part[i] - b.part[i]; });
+}
+template <class L>
+inline Lanes<L> operator*(const Lanes<L>& a, const Lanes<L>& b) {
+  return each_part<Lanes<L>>([&](std::size_t i) { return a.part[i] * b.part[i]; });
+}
+template <class L>
+inline Lanes<L> operator/(const Lanes<L>& a, const Lanes<L>& b) {
+  return each_part<Lanes<L>>([&](std::size_t i) { return a.part[i] / b.part[i]; });
+}
+// Not xsimd::fma, which is a multiplication and an addition on AVX-512 (8.1) and on SSE2.
+template <class L>
+inline Lanes<L> fma(const Lanes<L>& a, const Lanes<L>& b, const Lanes<L>& c) {
+  return each_part<Lanes<L>>([&](std::size_t i) { return x86::fma(a.part[i], b.part[i], c.part[i]); });
+}
+template <class L>
+inline Lanes<L> select_less(const Lanes<L>& a, const Lanes<L>& b, const Lanes<L>& x,
+                            const Lanes<L>& y) {
+  return each_part<Lanes<L>>(
+      [&](std::size_t i) { return xsimd::select(a.part[i] < b.part[i], x.part[i], y.part[i]); });
+}
+template <class L>
+inline Lanes<L> absolute(const Lanes<L>& a) {
+  return each_part<Lanes<L>>([&](std::size_t i) { return xsimd::abs(a.part[i]); });
+}
+
+template <class L>
+inline IntLanes<L> operator+(const IntLanes<L>& a, const IntLanes<L>& b) {
+  return each_part<IntLanes<L>>([&](std::size_t i) { return a.part[i] + b.part[i]; });
+}
+template <class L>
+inline Lanes<L> to_float(const IntLanes<L>& a) {
+  return each_part<Lanes<L>>([&](std::size_t i) { return xsimd::to_float(a.part[i]); });
+}
+template <class L>
+inline Lanes<L> add_exponent(const Lanes<L>& x, const Lanes<L>& shifted) {
+  return each_part<Lanes<L>>([&](std::size_t i) { return x86::add_exponent(x.part[i], shifted.part[i]); });
+}
+
+template <int kLargest, class L>
+inline IntLanes<L> dot4(const IntLanes<L>& acc, const std::uint8_t* weights, const std::int8_t* x) {
+  return each_part<IntLanes<L>>([&](std::size_t i) {
+    constexpr std::size_t kBytes = 4 * IntLanes<L>::kWidth;
+    return x86::dot4<L, kLargest>(acc.part[i], x86::load_bytes<L>(weights + i * kBytes), x);
+  });
+}
+template <class L>
+inline IntLanes<L> dot4_nibbles(const IntLanes<L>& acc, const std::uint8_t* nibbles,
+                                const std::int8_t* x_low, const std::int8_t* x_high) {
+  return each_part<IntLanes<L>>([&](std::size_t i) {
+    constexpr std::size_t kBytes = 4 * IntLanes<L>::kWidth;
+    const auto both = x86::load_bytes<L>(nibbles + i * kBytes);
+    const auto low = x86::dot4<L, 15>(acc.part[i], x86::low_nibbles(both), x_low);
+    return x86::dot4<L, 15>(low, x86::high_nibbles(both), x_high);
+  });
+}
+
+}  // namespace kinglet::kernels

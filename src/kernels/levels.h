@@ -1,0 +1,50 @@
+#pragma once
+
+// The instruction-set levels: what each object compiled from this folder may use. A level is a
+// type; every kernel is a template on it, so no two objects share a symbol.
+
+#include <cstddef>
+
+#if defined(__x86_64__)
+#include <xsimd/xsimd.hpp>
+#endif
+
+namespace kinglet::kernels {
+
+// kPanels and kTokens: the tile of a matrix product that fits the registers. kGemvPanels: how many
+// panels one token keeps in flight, to cover the latency of the multiply-add.
+struct Scalar {
+  static constexpr const char* kName = "scalar";
+  static constexpr bool kVnni = false;
+  static constexpr std::size_t kPanels = 1, kTokens = 2, kGemvPanels = 1;
+};
+
+#if defined(__x86_64__)
+struct Sse2 {
+  using Arch = xsimd::sse2;
+  static constexpr const char* kName = "sse2";
+  static constexpr bool kVnni = false;
+  static constexpr std::size_t kPanels = 1, kTokens = 2, kGemvPanels = 1;
+};
+struct Avx2 {
+  using Arch = xsimd::fma3<xsimd::avx2>;
+  static constexpr const char* kName = "avx2";
+  static constexpr bool kVnni = false;
+  static constexpr std::size_t kPanels = 1, kTokens = 4, kGemvPanels = 4;
+};
+struct Avx512 {
+  using Arch = xsimd::avx512bw;
+  static constexpr const char* kName = "avx512";
+  static constexpr bool kVnni = false;
+  static constexpr std::size_t kPanels = 2, kTokens = 8, kGemvPanels = 4;
+};
+struct Avx512Vnni : Avx512 {
+  static constexpr const char* kName = "avx512vnni";
+  static constexpr bool kVnni = true;
+};
+struct Avx512Bf16 : Avx512Vnni {
+  static constexpr const char* kName = "avx512bf16";
+};
+#endif
+
+}  // namespace kinglet::kernels

@@ -1,0 +1,38 @@
+#pragma once
+
+// The table of one level: every kernel's template with that level filled in.
+
+#include "kernels/attention.h"
+#include "kernels/matmul.h"
+#include "kernels/rows.h"
+#include "kernels/table.h"
+
+namespace kinglet::kernels {
+
+template <class L, class Cached>
+constexpr CacheFunctions cache_functions() {
+  return {store_key_value<L, Cached>, attend<L, Cached>, probabilities<L, Cached>};
+}
+
+template <class L, class... Entries>
+constexpr Table make_table(std::tuple<Entries...>*) {
+  return {.isa = L::kName,
+          .matmul = {matmul<L, typename Entries::Panel>...},
+          .quantize = quantize<L>,
+          .cache_f32 = cache_functions<L, float>(),
+          .cache_f16 = cache_functions<L, std::uint16_t>(),
+          .inverse_rms = inverse_rms<L>,
+          .scale = scale<L>,
+          .softmax = softmax<L>,
+          .rotate = rotate<L>,
+          .add = add<L>,
+          .silu_multiply = silu_multiply<L>,
+          .exp = exp_row<L>};
+}
+
+template <class L>
+constexpr Table make_table() {
+  return make_table<L>(static_cast<dtype::WeightFormats*>(nullptr));
+}
+
+}  // namespace kinglet::kernels

@@ -1,0 +1,106 @@
+#pragma once
+
+// The kernels of one instruction set: a row of plain functions, each noexcept, allocating nothing,
+// starting no thread. Written once (the headers beside this one), compiled once per instruction
+// set, chosen once (dispatch.h). All levels give the same bits (numerics contract, rules 3 to 7).
+//
+// Kernels work on a range that the caller chose, so that nn/ splits the work over threads.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "dtype/list.h"
+
+namespace kinglet::kernels {
+
+// Activations as the integer formats want them (rule 3): for each row, K int8 values, a scale for
+// each 32 of them, and their sum for each 16.
+struct Int8Rows {
+  std::int8_t* values = nullptr;   // (T, K)
+  float* scales = nullptr;         // (T, K / 32)
+  std::int32_t* sums = nullptr;    // (T, K / 16)
+  std::size_t stride = 0;          // values from row to row, a multiple of 64; scales: stride / 32
+};
+
+// out[t][n] = sum over k of W[n][k] * x[t][k] + bias[n], for the rows n of some panels.
+struct Matmul {
+  const std::byte* panels = nullptr;
+  std::size_t panel_bytes = 0;
+  std::size_t out_width = 0;  // N
+  std::size_t in_width = 0;   // K
+  const float* bias = nullptr;  // (N rounded up to 16), or null
+  std::size_t tokens = 0;       // T
+
+  const float* x = nullptr;  // float formats: (T, K)
+  std::size_t x_stride = 0;
+  Int8Rows q;                // integer formats
+
+  float* out = nullptr;  // (T, N)
+  std::size_t out_stride = 0;
+};
+
+// One query head at one position, and where its result goes.
+struct Query {
+  const float* q = nullptr;  // (d)
+  float* out = nullptr;      // (d)
+  std::size_t begin = 0;     // key positions [begin, end), end > begin
+  std::size_t end = 0;
+};
+
+// Up to 8 query heads that read the same key/value head.
+constexpr std::size_t kMaxQueries = 8;
+constexpr std::size_t kMaxHeadWidth = 512;
+constexpr std::size_t kKeyPanel = 16;       // positions of a key panel: lanes are positions
+constexpr std::size_t kChunk = 128;         // positions of a chunk (rule 4)
+
+struct Attend {
+  const Query* queries = nullptr;
+  std::size_t count = 0;
+  const void* keys = nullptr;    // (S / 16, d, 16): 16 positions interleaved
+  const void* values = nullptr;  // (S, value_stride)
+  std::size_t head_width = 0;    // d
+  std::size_t value_stride = 0;  // d rounded up to 16; the padding is zero
+  float scale = 0;
+};
+
+// The functions for one type of cache.
+struct CacheFunctions {
+  // Writes one key (d) and value (d) of one head at `position`.
+  void (*store)(const float* key, const float* value, std::size_t head_width, std::size_t position,
+                void* keys, void* values, std::size_t value_stride) noexcept;
+  void (*attend)(const Attend& call) noexcept;
+  // The probabilities of one query over its positions: probs[p], p in [begin, end).
+  void (*probabilities)(const Attend& call, float* probs) noexcept;
+};
+
+struct Table {
+  const char* isa;
+
+  // By DType. Panels [begin, end).
+  void (*matmul[dtype::kWeightFormats])(const Matmul& call, std::size_t begin,
+                                        std::size_t end) noexcept;
+
+  // Row `row` of `out` from x[begin, end); both are multiples of 32.
+  void (*quantize)(const float* x, std::size_t begin, std::size_t end, const Int8Rows& out,
+                   std::size_t row) noexcept;
+
+  CacheFunctions cache_f32, cache_f16;
+
+  // 1 / sqrt(mean(x^2) + eps), and y[i] = (x[i] * factor) * weight[i]: RMSNorm in two halves, since
+  // the first needs the whole row and the second may be split.
+  float (*inverse_rms)(const float* x, std::size_t n, float eps) noexcept;
+  void (*scale)(const float* x, const float* weight, float factor, std::size_t n,
+                float* y) noexcept;
+  // In place; stable: the largest value is taken off first.
+  void (*softmax)(float* x, std::size_t n) noexcept;
+  // Turns the pairs (x[i], x[i + n]), i in [0, n), by the angles whose cosines and sines are given.
+  void (*rotate)(float* x, const float* cosines, const float* sines, std::size_t n) noexcept;
+  // h = h + y
+  void (*add)(const float* y, std::size_t n, float* h) noexcept;
+  // out = silu(gate) * up
+  void (*silu_multiply)(const float* gate, const float* up, std::size_t n, float* out) noexcept;
+  // y = exp(x)
+  void (*exp)(const float* x, std::size_t n, float* y) noexcept;
+};
+
+}  // namespace kinglet::kernels

@@ -1,0 +1,51 @@
+#pragma once
+
+// The buffers of a forward pass, allocated once for the longest one and reused.
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "base/memory.h"
+#include "kernels/table.h"
+#include "nn/pass.h"
+#include "nn/shape.h"
+#include "tensor/rows.h"
+
+namespace kinglet::nn {
+
+class Workspace {
+ public:
+  // For passes of up to `tokens` rows, of which up to `wanted` give logits.
+  Workspace(const Shape& shape, std::size_t tokens, std::size_t wanted);
+
+  // The buffers cut to the rows of one pass.
+  struct Views {
+    Rows hidden;    // (T, D) the residual stream
+    Rows normed;    // (T, D)
+    Rows branch;    // (T, D) what a block adds to the stream
+    Rows qkv;       // (T, (H + 2G) * d)
+    Rows mixed;     // (T, H * d)
+    Rows gate_up;   // (T, 2F)
+    Rows angles;    // (T, d)
+    Rows selected;  // (W, D) the rows whose logits are wanted
+    Rows logits;    // (W, V)
+  };
+  Views views(std::size_t tokens, std::size_t wanted) const;
+
+  const kernels::Int8Rows& int8() const { return int8_; }
+  std::span<const Place> place(const Batch& batch);  // (T), valid until the next call
+
+  std::size_t max_tokens() const { return tokens_; }
+  std::size_t max_wanted() const { return wanted_; }
+  std::size_t bytes() const { return memory_.size(); }
+
+ private:
+  std::size_t tokens_, wanted_;
+  Views all_;
+  kernels::Int8Rows int8_;
+  std::vector<Place> places_;
+  AlignedBytes memory_;
+};
+
+}  // namespace kinglet::nn
