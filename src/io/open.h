@@ -42,6 +42,11 @@ struct ModelFile {
 // Errors: kRefused, naming file, field and offset.
 ModelFile open_model_file(const std::filesystem::path& path);
 
+// A vocabulary without a model: tokenizer.json, a SentencePiece model, vocab.txt, llama2.c's
+// tokenizer.bin, or a directory that holds one. (A GGUF vocabulary is a model file.)
+// Errors: kRefused.
+TokenizerText open_tokenizer_file(const std::filesystem::path& path);
+
 // An HF directory that lies in memory: files by their plain names ("config.json", ...).
 struct MemoryFile {
   std::string name;
