@@ -54,11 +54,14 @@ void Linear::forward(const Member& me, const Pass& pass, ConstRows x, Rows out) 
   me.sync();
 }
 
-void embed(const Member& me, const Weight& embedding, std::span<const std::int32_t> tokens,
-           Rows hidden) {
-  const Range mine = me.mine(tokens.size());
+void embed(const Member& me, const Weight& embedding, const Batch& batch, Rows hidden) {
+  const Range mine = me.mine(batch.size());
   for (std::size_t t = mine.begin; t < mine.end; ++t) {
-    const auto id = static_cast<std::size_t>(tokens[t]);
+    if (batch.tokens.empty()) {
+      std::copy_n(batch.vectors.row(t), hidden.width, hidden.row(t));
+      continue;
+    }
+    const auto id = static_cast<std::size_t>(batch.tokens[t]);
     dtype::unpack_panel_row(embedding.dtype,
                             embedding.panels.data() + id / kPanelRows * embedding.panel_bytes,
                             id % kPanelRows, embedding.in, hidden.row(t));

@@ -2,7 +2,6 @@
 
 // Matrix products and the embedding look-up.
 
-#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -29,8 +28,8 @@ class Linear {
   bool has_integers_ = false;
 };
 
-// hidden[t] = row tokens[t] of the embedding (V, D). Does not end in sync.
-void embed(const Member& me, const Weight& embedding, std::span<const std::int32_t> tokens,
-           Rows hidden);
+// hidden[t] = row tokens[t] of the embedding (V, D), or the batch's own vector t. Does not end in
+// sync.
+void embed(const Member& me, const Weight& embedding, const Batch& batch, Rows hidden);
 
 }  // namespace kinglet::nn

@@ -116,6 +116,18 @@ std::vector<double> Metadata::numbers(std::string_view key) const {
   return list;
 }
 
+std::vector<std::string> Metadata::strings(std::string_view key) const {
+  const nlohmann::json& value = need(key);
+  std::vector<std::string> list;
+  bool usable = value.is_array();
+  for (std::size_t i = 0; usable && i < value.size(); ++i) {
+    usable = value[i].is_string();
+    if (usable) list.push_back(value[i].get<std::string>());
+  }
+  if (!usable) throw unusable(key, value, "a list of strings");
+  return list;
+}
+
 Metadata Metadata::object(std::string_view key) const {
   const nlohmann::json& value = need(key);
   if (!value.is_object()) {

@@ -40,6 +40,7 @@ class Metadata {
   std::string string(std::string_view key) const;
   std::vector<std::int64_t> integers(std::string_view key) const;  // a number counts as a list of one
   std::vector<double> numbers(std::string_view key) const;
+  std::vector<std::string> strings(std::string_view key) const;
   Metadata object(std::string_view key) const;
 
   // The same with a value for absent keys; a present key of a wrong type is still an error.

@@ -1,0 +1,101 @@
+#include "arch/binder.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "base/memory.h"
+#include "base/text.h"
+#include "dtype/format.h"
+#include "dtype/pack_panel.h"
+#include "kinglet/error.h"
+
+namespace kinglet::arch {
+namespace {
+
+// Read at a time by one thread: long enough that a read costs little, short enough for the cache.
+constexpr std::size_t kReadBytes = 512 * 1024;
+
+std::string shown(std::span<const std::uint64_t> shape) {
+  return fmt::format("({})", fmt::join(shape, ", "));
+}
+
+}  // namespace
+
+const TensorInfo& Binder::need(const std::string& name, std::vector<std::uint64_t> shape) const {
+  const TensorInfo* tensor = tensors_.find(name);
+  if (tensor == nullptr) {
+    throw refused(fmt::format("tensor {} is missing", quoted(name))).in(config_file_);
+  }
+  const std::string place = fmt::format("tensor {}", quoted(tensor->name_in_file));
+  if (tensor->shape != shape) {
+    throw refused("a tensor does not have the shape that the configuration gives it")
+        .in(tensor->file)
+        .at(place, tensor->offset)
+        .found(shown(tensor->shape))
+        .allowed(shown(shape));
+  }
+  if (dtype::format_of(tensor->dtype).unpack == nullptr) {
+    throw refused("a weight has a type that is no weight type")
+        .in(tensor->file)
+        .at(place, tensor->offset)
+        .found(dtype::name_of(tensor->dtype));
+  }
+  return *tensor;
+}
+
+Weight Binder::matrix(const std::string& name, std::size_t out, std::size_t in) {
+  const TensorInfo& tensor = need(name, {out, in});
+  Weight weight;
+  weight.dtype = tensor.dtype;
+  weight.out = out;
+  weight.in = in;
+  weight.panel_bytes = dtype::panel_bytes(tensor.dtype, in);
+  weight.panels = AlignedBytes(weight.panel_count() * weight.panel_bytes);
+  bytes_ += weight.panels.size();
+
+  const std::size_t row_bytes = dtype::row_bytes(tensor.dtype, in);
+  const std::size_t panels_at_once =
+      std::max<std::size_t>(1, kReadBytes / (row_bytes * kPanelRows));
+  team_.run_throwing([&](const Member& me) {
+    const Range mine = me.mine(weight.panel_count());
+    AlignedBytes rows(std::min(panels_at_once, mine.size()) * kPanelRows * row_bytes);
+    for (std::size_t panel = mine.begin; panel < mine.end; panel += panels_at_once) {
+      const std::size_t last = std::min(panel + panels_at_once, mine.end);
+      const std::size_t first_row = panel * kPanelRows;
+      const std::size_t row_count = std::min(last * kPanelRows, out) - first_row;
+      tensors_.read_rows(tensor, first_row, {rows.data(), row_count * row_bytes});
+      for (std::size_t p = panel; p < last; ++p) {
+        const std::size_t row = p * kPanelRows;
+        dtype::pack_panel(weight.dtype, rows.data() + (row - first_row) * row_bytes,
+                          std::min(kPanelRows, out - row), in,
+                          weight.panels.data() + p * weight.panel_bytes);
+      }
+    }
+  });
+  return weight;
+}
+
+Weight Binder::matrix_with_bias(const std::string& name, const std::string& bias_name,
+                                std::size_t out, std::size_t in) {
+  Weight weight = matrix(name, out, in);
+  if (has(bias_name)) {
+    weight.bias = vector(bias_name, out);
+    weight.bias.resize(round_up(out, kPanelRows));
+  }
+  return weight;
+}
+
+std::vector<float> Binder::vector(const std::string& name, std::size_t size) {
+  const TensorInfo& tensor = need(name, {size});
+  std::vector<std::byte> bytes(static_cast<std::size_t>(tensor.nbytes));
+  tensors_.read_rows(tensor, 0, bytes);
+  std::vector<float> values(size);
+  dtype::format_of(tensor.dtype).unpack(bytes.data(), size, values.data());
+  bytes_ += size * sizeof(float);
+  return values;
+}
+
+}  // namespace kinglet::arch

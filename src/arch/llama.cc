@@ -1,0 +1,254 @@
+#include "arch/llama.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "arch/binder.h"
+#include "arch/rope_config.h"
+#include "base/text.h"
+#include "kernels/dispatch.h"
+#include "kinglet/error.h"
+#include "nn/attention.h"
+#include "nn/linear.h"
+#include "nn/mlp.h"
+#include "nn/norm.h"
+#include "nn/rope.h"
+
+namespace kinglet::arch {
+namespace {
+
+using nn::observe;
+using Views = nn::Workspace::Views;
+
+struct Block {
+  nn::RmsNorm attention_norm;
+  nn::Attention attention;
+  nn::RmsNorm mlp_norm;
+  nn::GatedMlp mlp;
+
+  void forward(const Member& me, const nn::Pass& pass, const nn::Rope& rope, int layer,
+               const Views& w) const {
+    attention_norm.forward(me, pass, w.hidden, w.normed);
+    observe(me, pass, {"attn_norm", layer}, w.normed);
+    attention.forward(me, pass, rope, w.normed, {w.qkv, w.mixed}, w.branch);
+    add(me, pass, w.branch, w.hidden);
+
+    mlp_norm.forward(me, pass, w.hidden, w.normed);
+    observe(me, pass, {"mlp_norm", layer}, w.normed);
+    mlp.forward(me, pass, w.normed, w.gate_up, w.branch);
+    add(me, pass, w.branch, w.hidden);
+    observe(me, pass, {"out", layer}, w.hidden);
+  }
+};
+
+class Llama final : public Model {
+ public:
+  Llama(const Metadata& config, const TensorSource& tensors, Team& team);
+
+  const nn::Shape& shape() const override { return shape_; }
+  std::size_t weight_bytes() const override { return weight_bytes_; }
+  Rows forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace,
+               const nn::Tap* tap) const override;
+
+ private:
+  // The head shares the embedding's weights where they are tied.
+  const nn::Linear& head() const { return head_.weights().empty() ? embedding_ : head_; }
+
+  nn::Shape shape_;
+  nn::Linear embedding_;  // one weight, (V, D)
+  nn::Rope rope_;
+  std::vector<Block> blocks_;
+  nn::RmsNorm final_norm_;
+  nn::Linear head_;  // (V, D), or empty where tied
+  std::size_t weight_bytes_ = 0;
+};
+
+Rows Llama::forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace,
+                    const nn::Tap* tap) const {
+  const Views w = workspace.views(batch.size(), batch.wanted.size());
+  const nn::Pass pass = {.kernels = kernels::active(),
+                         .sequences = batch.sequences,
+                         .places = workspace.place(batch),
+                         .angles = w.angles,
+                         .int8 = workspace.int8(),
+                         .tap = tap};
+  const Rows normed = w.normed.first(batch.wanted.size());
+
+  team.run([&](const Member& me) noexcept {  // the only parallel region of the pass
+    rope_.angles(me, pass.places, w.angles);
+    nn::embed(me, embedding_.weights()[0], batch, w.hidden);  // (T, D)
+    me.sync();
+    observe(me, pass, {"embed"}, w.hidden);
+
+    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+      blocks_[i].forward(me, pass, rope_, static_cast<int>(i), w);
+    }
+
+    nn::select(me, w.hidden, batch.wanted, w.selected);  // (W, D): the rows whose logits are wanted
+    final_norm_.forward(me, pass, w.selected, normed);
+    observe(me, pass, {"final_norm"}, normed);
+    head().forward(me, pass, normed, w.logits);  // (W, V)
+    observe(me, pass, {"logits"}, w.logits);
+  });
+  return w.logits;
+}
+
+// --- binding ----------------------------------------------------------------------------------
+
+bool is_tied(const Metadata& config, const Binder& binder) {
+  const bool tied = config.boolean_or("tie_word_embeddings", false);
+  if (!tied && !binder.has("lm_head.weight")) {
+    throw refused("no tensor 'lm_head.weight', and the configuration does not tie the embeddings")
+        .in(config.file())
+        .at("tie_word_embeddings");
+  }
+  return tied;
+}
+
+// The last `window` keys that layer `layer` sees; as many as there are where it has no window.
+std::size_t window_of(const Metadata& config, std::size_t layer) {
+  constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+  if (!config.has("sliding_window")) return kNone;
+  const std::string type = config.string("model_type");
+  if (type == "llama") return kNone;
+  if (type == "qwen2") {
+    if (!config.boolean_or("use_sliding_window", false)) return kNone;
+    if (config.has("layer_types")) {
+      const std::vector<std::string> types = config.strings("layer_types");
+      if (layer < types.size() && types[layer] != "sliding_attention") return kNone;
+    } else if (static_cast<std::int64_t>(layer) < config.integer_or("max_window_layers", 28, 0)) {
+      return kNone;
+    }
+  }
+  return static_cast<std::size_t>(config.integer("sliding_window"));
+}
+
+void check_activation(const Metadata& config) {
+  const std::string activation = config.string_or("hidden_act", "silu");
+  if (activation == "silu" || activation == "swish") return;
+  throw refused("this activation is not supported")
+      .in(config.file())
+      .at("hidden_act")
+      .found(quoted(activation))
+      .allowed("silu");
+}
+
+float epsilon_of(const Metadata& config) {
+  const double eps = config.number_or("rms_norm_eps", 1e-6);
+  if (eps >= 0 && eps < 1) return static_cast<float>(eps);
+  throw refused("a configuration value is not usable")
+      .in(config.file())
+      .at("rms_norm_eps")
+      .found(fmt::format("{}", eps))
+      .allowed("[0, 1)");
+}
+
+// What every block of the model has in common.
+struct BlockPlan {
+  nn::Shape shape;
+  nn::Heads heads;
+  float eps = 0;
+};
+
+nn::Linear one(Weight weight) {
+  std::vector<Weight> weights;
+  weights.push_back(std::move(weight));
+  return nn::Linear(std::move(weights));
+}
+
+Block bind_block(Binder& binder, const BlockPlan& plan, int layer) {
+  const nn::Shape& s = plan.shape;
+  const std::string prefix = fmt::format("model.layers.{}.", layer);
+  const auto projection = [&](const char* name, std::size_t out, std::size_t in) {
+    return binder.matrix_with_bias(prefix + name + ".weight", prefix + name + ".bias", out, in);
+  };
+  const std::size_t q_width = s.heads * s.head_width, kv_width = s.kv_heads * s.head_width;
+
+  std::vector<Weight> qkv;
+  qkv.push_back(projection("self_attn.q_proj", q_width, s.width));
+  qkv.push_back(projection("self_attn.k_proj", kv_width, s.width));
+  qkv.push_back(projection("self_attn.v_proj", kv_width, s.width));
+  nn::Linear out = one(projection("self_attn.o_proj", s.width, q_width));
+  std::vector<Weight> gate_up;
+  gate_up.push_back(projection("mlp.gate_proj", s.mlp_width, s.width));
+  gate_up.push_back(projection("mlp.up_proj", s.mlp_width, s.width));
+  nn::Linear down = one(projection("mlp.down_proj", s.width, s.mlp_width));
+
+  return {.attention_norm = {binder.vector(prefix + "input_layernorm.weight", s.width), plan.eps},
+          .attention = {plan.heads, nn::Linear(std::move(qkv)), std::move(out), layer},
+          .mlp_norm = {binder.vector(prefix + "post_attention_layernorm.weight", s.width), plan.eps},
+          .mlp = {nn::Linear(std::move(gate_up)), std::move(down), layer}};
+}
+
+Llama::Llama(const Metadata& config, const TensorSource& tensors, Team& team)
+    : shape_(llama_shape(config)) {
+  check_activation(config);
+  Binder binder(tensors, team, config.file());
+  BlockPlan plan = {.shape = shape_, .heads = {}, .eps = epsilon_of(config)};
+  plan.heads = {.query = shape_.heads,
+                .key_value = shape_.kv_heads,
+                .width = shape_.head_width,
+                .scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(shape_.head_width)))};
+
+  const bool tied = is_tied(config, binder);
+  embedding_ = one(binder.matrix("model.embed_tokens.weight", shape_.vocabulary, shape_.width));
+  rope_ = nn::Rope(rope_frequencies(config, shape_.head_width, binder));
+  for (std::size_t i = 0; i < shape_.layers; ++i) {
+    plan.heads.window = window_of(config, i);
+    blocks_.push_back(bind_block(binder, plan, static_cast<int>(i)));
+  }
+  final_norm_ = {binder.vector("model.norm.weight", shape_.width), plan.eps};
+  if (!tied) head_ = one(binder.matrix("lm_head.weight", shape_.vocabulary, shape_.width));
+  weight_bytes_ = binder.bytes();
+}
+
+}  // namespace
+
+std::unique_ptr<Model> bind_llama(const Metadata& config, const TensorSource& tensors, Team& team) {
+  return std::make_unique<Llama>(config, tensors, team);
+}
+
+nn::Shape llama_shape(const Metadata& config) {
+  constexpr std::int64_t kMaxWidth = 1 << 20;
+  const auto size = [](std::int64_t value) { return static_cast<std::size_t>(value); };
+  nn::Shape shape;
+  shape.layers = size(config.integer("num_hidden_layers", 0, 1024));
+  shape.width = size(config.integer("hidden_size", 1, kMaxWidth));
+  shape.mlp_width = size(config.integer("intermediate_size", 1, kMaxWidth));
+  shape.heads = size(config.integer("num_attention_heads", 1, 65536));
+  shape.kv_heads = size(config.integer_or("num_key_value_heads",
+                                          static_cast<std::int64_t>(shape.heads), 1, 65536));
+  shape.vocabulary = size(config.integer("vocab_size", 1, 1 << 20));
+  shape.context = size(config.integer_or("max_position_embeddings", 2048, 0,
+                                         std::numeric_limits<std::int64_t>::max()));
+  if (shape.heads % shape.kv_heads != 0) {
+    throw refused("the key/value heads do not divide the query heads")
+        .in(config.file())
+        .at("num_key_value_heads")
+        .found(fmt::format("{}", shape.kv_heads))
+        .allowed(fmt::format("a divisor of {}", shape.heads));
+  }
+  if (!config.has("head_dim") && shape.width % shape.heads != 0) {
+    throw refused("the heads do not divide the width")
+        .in(config.file())
+        .at("num_attention_heads")
+        .found(fmt::format("{}", shape.heads))
+        .allowed(fmt::format("a divisor of {}", shape.width));
+  }
+  shape.head_width = size(config.integer_or(
+      "head_dim", static_cast<std::int64_t>(shape.width / shape.heads), 1, kernels::kMaxHeadWidth));
+  if (shape.head_width % 2 != 0 || shape.head_width > kernels::kMaxHeadWidth) {
+    throw refused("a head's width is not usable")
+        .in(config.file())
+        .at("head_dim")
+        .found(fmt::format("{}", shape.head_width))
+        .allowed(fmt::format("an even number in [2, {}]", kernels::kMaxHeadWidth));
+  }
+  return shape;
+}
+
+}  // namespace kinglet::arch
