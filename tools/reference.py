@@ -198,17 +198,20 @@ def check(config, weights, ids):
 
 def read_model(directory):
     """(config, weights) of a Hugging Face directory."""
-    with open(os.path.join(directory, "config.json"), encoding="utf-8") as file:
-        config = json.load(file)
+    config = json.loads(read_text(os.path.join(directory, "config.json")))
     shards = ["model.safetensors"]
     index = os.path.join(directory, "model.safetensors.index.json")
     if os.path.exists(index):
-        with open(index, encoding="utf-8") as file:
-            shards = sorted(set(json.load(file)["weight_map"].values()))
+        shards = sorted(set(json.loads(read_text(index))["weight_map"].values()))
     weights = {}
     for shard in shards:
         weights.update(read_safetensors(os.path.join(directory, shard)))
     return config, weights
+
+
+def read_text(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
 
 
 def activations(config, weights, ids, wanted=lambda name: not name.endswith("attn_probs")):
@@ -230,7 +233,7 @@ def main():
     parser.add_argument("--dump-attention", action="store_true", help="the attention probabilities too")
     args = parser.parse_args()
     try:
-        text = args.ids if args.ids is not None else open(args.ids_file, encoding="ascii").read()
+        text = args.ids if args.ids is not None else read_text(args.ids_file)
         ids = [int(word) for word in text.replace(",", " ").split()]
         wanted = lambda name: (name == "logits" if args.logits_only
                                else args.dump_attention or not name.endswith("attn_probs"))
