@@ -401,6 +401,7 @@ json config_of(const GgufHeader& header, const std::string& architecture,
     config["tie_word_embeddings"] = table.find("lm_head.weight") == nullptr;
     if (architecture == "llama") {
       config["attention_bias"] = table.find("model.layers.0.self_attn.q_proj.bias") != nullptr;
+      config["mlp_bias"] = table.find("model.layers.0.mlp.gate_proj.bias") != nullptr;
     }
   }
   return config;

@@ -24,6 +24,17 @@ constexpr std::size_t kMaxShards = 1024;
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kWeights = "model.safetensors";
 
+struct TokenizerFile {
+  TokenizerText::Kind kind;
+  const char* name;
+};
+// In the order in which they are looked for.
+constexpr TokenizerFile kTokenizerFiles[] = {
+    {TokenizerText::Kind::kTokenizerJson, "tokenizer.json"},
+    {TokenizerText::Kind::kSentencePiece, "tokenizer.model"},
+    {TokenizerText::Kind::kVocabTxt, "vocab.txt"},
+    {TokenizerText::Kind::kLlama2c, "tokenizer.bin"}};
+
 json read_object(const File& file, std::uint64_t most_bytes) {
   const std::string text = file.read_all(most_bytes);
   return parse_json_object({text, file.name()});
@@ -190,16 +201,19 @@ File Folder::open(std::string_view file) const {
 }
 
 TokenizerText tokenizer_of(const Folder& folder) {
-  using Kind = TokenizerText::Kind;
-  constexpr std::pair<const char*, Kind> kFiles[] = {{"tokenizer.json", Kind::kTokenizerJson},
-                                                     {"tokenizer.model", Kind::kSentencePiece},
-                                                     {"vocab.txt", Kind::kVocabTxt}};
-  for (const auto& [name, kind] : kFiles) {
+  for (const auto& [kind, name] : kTokenizerFiles) {
     if (!folder.has(name)) continue;
     const File file = folder.open(name);
     return {kind, file.name(), file.read_all(kMaxTokenizerBytes)};
   }
   return {};
+}
+
+const char* tokenizer_file_name(TokenizerText::Kind kind) {
+  for (const TokenizerFile& row : kTokenizerFiles) {
+    if (row.kind == kind) return row.name;
+  }
+  throw runtime_error("a tokenizer of no kind");
 }
 
 ModelFile open_hf_directory(const Folder& folder) {

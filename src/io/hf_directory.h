@@ -6,8 +6,8 @@
 //   model.safetensors              the weights in one file, or
 //   model.safetensors.index.json   {"weight_map": {"tensor": "shard.safetensors"}}, and the shards
 //   generation_config.json         optional, as are
-//   tokenizer.json, tokenizer.model, vocab.txt             the first of these that is there
-//   chat_template.jinja, tokenizer_config.json             the template's own file goes first
+//   tokenizer.json, tokenizer.model, vocab.txt, tokenizer.bin   the first of these that is there
+//   chat_template.jinja, tokenizer_config.json                  the template's own file goes first
 //
 // Shards are plain names in the directory; symbolic links, as in the hub's cache, are followed.
 // Nothing else in the directory is read, and nothing is executed.
@@ -47,5 +47,7 @@ ModelFile open_safetensors_file(File file, const Folder& folder);
 
 // The tokenizer of a directory, kNone where it has none.
 TokenizerText tokenizer_of(const Folder& folder);
+// The name of a tokenizer's file in a directory; `kind` is not kNone.
+const char* tokenizer_file_name(TokenizerText::Kind kind);
 
 }  // namespace kinglet::io

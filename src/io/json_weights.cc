@@ -55,7 +55,7 @@ class InlineReader {
   void start() {
     if (index_.empty()) tensor_.offset = cursor_.offset() - 1;
     if (index_.size() == kMaxDims) throw error(fmt::format("more than {} dimensions", kMaxDims));
-    if (index_.size() == leaf_level_) throw error("a list where its neighbours are numbers");
+    if (leaf_level_ != 0 && index_.size() == leaf_level_) throw error("a list where its neighbours are numbers");
     index_.push_back(0);
     if (tensor_.shape.size() < index_.size()) tensor_.shape.push_back(kUnknown);
   }

@@ -272,6 +272,7 @@ json config_of(const Header& h) {
           {"rope_theta", 10000.0},
           {"tie_word_embeddings", h.is_shared},
           {"attention_bias", false},
+          {"mlp_bias", false},
           {"bos_token_id", 1},
           {"eos_token_id", {1, 2}}};
 }
