@@ -1,0 +1,47 @@
+#include "runtime/engine.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <optional>
+#include <string>
+
+#include "kinglet/error.h"
+
+namespace kinglet {
+namespace {
+
+// One comparison per value that the compiler can turn into vector code: NaN and infinities are what
+// a difference with itself shows.
+bool all_finite(std::span<const float> values) {
+  float differences = 0;
+  for (const float value : values) differences += value - value;
+  return differences == 0;
+}
+
+}  // namespace
+
+Rows Engine::forward(const nn::Batch& batch, const nn::Tap* tap) {
+  const Rows logits = model_.forward(team_, batch, workspace_, tap);
+  for (std::size_t i = 0; i < logits.count; ++i) {
+    if (!all_finite(logits.span(i))) blame(batch, batch.wanted[i]);
+  }
+  for (const nn::SequenceRows& sequence : batch.sequences) sequence.cache->advance(sequence.rows);
+  return logits;
+}
+
+// Runs the pass once more with an observer that notes the first layer whose output is not finite.
+void Engine::blame(const nn::Batch& batch, std::size_t row) {
+  std::optional<int> first;
+  nn::Tap tap;
+  tap.see = [&](const nn::Activation& activation, Rows rows) {
+    if (first || rows.count <= row || std::string_view(activation.name) != "out") return;
+    if (!all_finite(rows.span(row))) first = activation.layer;
+  };
+  model_.forward(team_, batch, workspace_, &tap);
+  const std::size_t position = workspace_.place(batch)[row].position;
+  throw runtime_error(fmt::format("logits are not finite at position {} (first in {})", position,
+                                  first ? fmt::format("layer {}", *first) : "the head"));
+}
+
+}  // namespace kinglet

@@ -1,0 +1,36 @@
+#pragma once
+
+// A model with what one run of it needs: the team of threads and the scratch memory.
+
+#include <cstddef>
+
+#include "arch/model.h"
+#include "base/team.h"
+#include "nn/pass.h"
+#include "nn/workspace.h"
+
+namespace kinglet {
+
+class Engine {
+ public:
+  // For passes of up to `tokens` rows, `wanted` of them with logits. Errors: kRuntime.
+  Engine(const arch::Model& model, std::size_t threads, std::size_t tokens, std::size_t wanted)
+      : model_(model), team_(threads), workspace_(model.shape(), tokens, wanted) {}
+
+  // One pass; the sequences' caches are longer by their rows after it. Returns the wanted rows'
+  // logits, valid until the next pass. Errors (kRuntime): logits that are not finite, naming the
+  // position and the layer in which such a number came up first; the caches are then as before.
+  Rows forward(const nn::Batch& batch, const nn::Tap* tap = nullptr);
+
+  const arch::Model& model() const { return model_; }
+  std::size_t scratch_bytes() const { return workspace_.bytes(); }
+
+ private:
+  [[noreturn]] void blame(const nn::Batch& batch, std::size_t row);
+
+  const arch::Model& model_;
+  Team team_;
+  nn::Workspace workspace_;
+};
+
+}  // namespace kinglet
