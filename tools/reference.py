@@ -4,7 +4,7 @@
   tools/reference.py --model DIR --ids 1,2,3 --out FILE.safetensors [--f32] [--logits-only]
 
 reads a Hugging Face directory (config.json, model.safetensors or its shards) of type llama (SmolLM2
-too), mistral or qwen2, and writes every named activation (the names stand in src/README.md) as F64,
+too), mistral or qwen2, and writes every named activation (the names stand in tools/README.md) as F64,
 or F32 with --f32. As a module: forward(config, weights, ids, tap) calls tap(name, array) after each
 step and returns the logits.
 
@@ -148,8 +148,13 @@ def softmax(x):
     return e / e.sum(axis=-1, keepdims=True)
 
 
+def silu(x):
+    return x / (1 + np.exp(-x))
+
+
 ACTIVATIONS = {
-    "silu": lambda x: x / (1 + np.exp(-x)),
+    "silu": silu,
+    "swish": silu,
     "relu": lambda x: np.maximum(x, 0),
     "gelu": lambda x: 0.5 * x * (1 + np.vectorize(math.erf)(x * math.sqrt(0.5))),
     "gelu_pytorch_tanh":

@@ -164,14 +164,18 @@ class Comparison(unittest.TestCase):
         text, good = parity.report(self.want, found, TOLERANCE)
         self.assertTrue(good)
         self.assertIn(f"same best token at {len(IDS)} of {len(IDS)}", text)
-        self.assertLess(max(row.relative for row in parity.compare(self.want, found, TOLERANCE)), 1e-6)
+        self.assertLess(max(row.relative for row in parity.compare(self.want, found, TOLERANCE)), 2**-24)
 
-    def test_the_relative_error_is_that_over_the_root_mean_square(self):
-        want = np.array([[3.0, 4.0], [0.0, 0.0]])  # rms 2.5
-        row = parity.compare_tensor("embed", want, want + [[0, 0], [0, 0.25]], 0.05)
-        self.assertEqual((row.error, row.relative, row.within), (0.25, 0.1, False))
-        self.assertIn("token 1, column 1: found 0.25, reference 0", row.note)
-        self.assertTrue(parity.compare_tensor("embed", want, want + 0.25, 0.1).within)
+    def test_the_relative_error_is_that_of_the_worst_token_over_its_own_greatest_value(self):
+        want = np.array([[3.0, -4.0], [0.0, 1000.0], [2.0, 0.0]])
+        row = parity.compare_tensor("embed", want, want + [[0, 0], [0, 5], [0, 0.25]], 0.05)
+        self.assertEqual((row.error, row.relative, row.within), (5.0, 0.125, False))
+        self.assertIn("token 2, column 1: found 0.25, reference 0", row.note)
+        self.assertTrue(parity.compare_tensor("embed", want, want + 0.25, 0.125).within)
+
+    def test_a_vector_is_one_row(self):
+        row = parity.compare_tensor("pooled", np.array([4.0, 0.0]), np.array([4.0, 0.5]), 0.2)
+        self.assertEqual((row.relative, row.within), (0.125, True))
 
     def test_the_first_wrong_token_is_given_not_the_worst(self):
         want = np.ones((4, 2))
