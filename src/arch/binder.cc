@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/checked.h"
 #include "base/memory.h"
@@ -16,7 +17,7 @@ namespace kinglet::arch {
 namespace {
 
 // Read at a time by one thread: long enough that a read costs little, short enough for the cache.
-constexpr std::size_t kReadBytes = 512 * 1024;
+constexpr std::size_t kReadBytes = 256 * 1024;
 
 std::string shown(std::span<const std::uint64_t> shape) {
   return fmt::format("({})", fmt::join(shape, ", "));
@@ -56,26 +57,39 @@ Weight Binder::matrix(const std::string& name, std::size_t out, std::size_t in) 
   weight.panels = AlignedBytes(weight.panel_count() * weight.panel_bytes);
   bytes_ += weight.panels.size();
 
-  const std::size_t row_bytes = dtype::row_bytes(tensor.dtype, in);
-  const std::size_t panels_at_once =
-      std::max<std::size_t>(1, kReadBytes / (row_bytes * kPanelRows));
-  team_.run_throwing([&](const Member& me) {
-    const Range mine = me.mine(weight.panel_count());
-    AlignedBytes rows(std::min(panels_at_once, mine.size()) * kPanelRows * row_bytes);
-    for (std::size_t panel = mine.begin; panel < mine.end; panel += panels_at_once) {
-      const std::size_t last = std::min(panel + panels_at_once, mine.end);
-      const std::size_t first_row = panel * kPanelRows;
-      const std::size_t row_count = std::min(last * kPanelRows, out) - first_row;
-      tensors_.read_rows(tensor, first_row, {rows.data(), row_count * row_bytes});
-      for (std::size_t p = panel; p < last; ++p) {
-        const std::size_t row = p * kPanelRows;
-        dtype::pack_panel(weight.dtype, rows.data() + (row - first_row) * row_bytes,
-                          std::min(kPanelRows, out - row), in,
-                          weight.panels.data() + p * weight.panel_bytes);
-      }
-    }
-  });
+  const std::size_t panel_rows_bytes = dtype::row_bytes(tensor.dtype, in) * kPanelRows;
+  const std::size_t panels_at_once = std::max<std::size_t>(1, kReadBytes / panel_rows_bytes);
+  for (std::size_t panel = 0; panel < weight.panel_count(); panel += panels_at_once) {
+    const std::size_t first_row = panel * kPanelRows;
+    pieces_.push_back({.tensor = &tensor,
+                       .first_row = first_row,
+                       .rows = std::min(panels_at_once * kPanelRows, out - first_row),
+                       .width = in,
+                       .panels = weight.panels.data() + panel * weight.panel_bytes,
+                       .panel_bytes = weight.panel_bytes});
+  }
   return weight;
+}
+
+void Binder::pack() {
+  // Whoever is free takes the next piece: the bytes do not depend on who packs them.
+  std::atomic<std::size_t> next = 0;
+  team_.run_throwing([&](const Member&) {
+    std::vector<std::byte> scratch;
+    for (std::size_t i = next++; i < pieces_.size(); i = next++) pack_piece(pieces_[i], scratch);
+  });
+  pieces_.clear();
+}
+
+void Binder::pack_piece(const Piece& piece, std::vector<std::byte>& scratch) const {
+  const std::size_t row_bytes = dtype::row_bytes(piece.tensor->dtype, piece.width);
+  scratch.resize(piece.rows * row_bytes);
+  tensors_.read_rows(*piece.tensor, piece.first_row, scratch);
+  std::byte* panel = piece.panels;
+  for (std::size_t row = 0; row < piece.rows; row += kPanelRows, panel += piece.panel_bytes) {
+    dtype::pack_panel(piece.tensor->dtype, scratch.data() + row * row_bytes,
+                      std::min(kPanelRows, piece.rows - row), piece.width, panel);
+  }
 }
 
 Weight Binder::matrix_with_bias(const std::string& name, const std::string& bias_name,

@@ -112,8 +112,10 @@ bool is_tied(const Metadata& config, const Binder& binder) {
 // The last `window` keys that layer `layer` sees; as many as there are where it has no window.
 std::size_t window_of(const Metadata& config, std::size_t layer) {
   constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
-  if (!config.has("sliding_window")) return kNone;
   const std::string type = config.string("model_type");
+  const bool is_absent = !config.mentions("sliding_window");
+  if (type == "mistral" && is_absent) return 4096;  // the class's default; null is no window
+  if (!config.has("sliding_window")) return kNone;
   if (type == "llama") return kNone;
   if (type == "qwen2") {
     if (!config.boolean_or("use_sliding_window", false)) return kNone;
@@ -203,6 +205,7 @@ Llama::Llama(const Metadata& config, const TensorSource& tensors, Team& team)
   }
   final_norm_ = {binder.vector("model.norm.weight", shape_.width), plan.eps};
   if (!tied) head_ = one(binder.matrix("lm_head.weight", shape_.vocabulary, shape_.width));
+  binder.pack();
   weight_bytes_ = binder.bytes();
 }
 

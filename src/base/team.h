@@ -56,6 +56,7 @@ class Team {
   Team& operator=(const Team&) = delete;
 
   std::size_t threads() const { return wanted_; }
+  void set_threads(std::size_t threads) { wanted_ = threads; }  // for the next run()
 
   // body(const Member&) on every thread; returns when all are done. `body` must be noexcept.
   template <class Body>

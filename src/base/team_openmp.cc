@@ -7,6 +7,12 @@
 namespace kinglet {
 
 void Team::run_on_all(Call call, const void* context) {
+  if (wanted_ == 1) {  // no need to wake OpenMP
+    size_ = 1;
+    const FloatingPointScope scope;
+    call(context, Member(*this, 0));
+    return;
+  }
 #pragma omp parallel num_threads(static_cast<int>(wanted_))
   {
     // OpenMP may grant fewer threads than asked; the barrier counts those that are here.

@@ -9,7 +9,6 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/cpu.h"
 #include "io/safetensors_writer.h"
 #include "kinglet/error.h"
 #include "runtime/engine.h"
@@ -95,7 +94,7 @@ void dump_activations(const Model& model, std::span<const TokenId> ids, const Du
   }
 
   const std::size_t chunk = std::min(options.chunk, ids.size());
-  Engine engine(decoder, options.threads == 0 ? usable_cores() : options.threads, chunk, chunk);
+  Engine engine(decoder, options.threads, chunk, chunk);
   nn::KvCache cache(decoder.shape(), ids.size(),
                     options.cache == CacheKind::kF32 ? nn::CacheType::kF32 : nn::CacheType::kF16);
   std::vector<std::size_t> wanted(chunk);

@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 
+#include "base/cpu.h"
 #include "kinglet/error.h"
 
 namespace kinglet {
@@ -21,8 +23,27 @@ bool all_finite(std::span<const float> values) {
 
 }  // namespace
 
-Rows Engine::forward(const nn::Batch& batch, const nn::Tap* tap) {
+Engine::Engine(const arch::Model& model, std::size_t threads, std::size_t tokens,
+               std::size_t wanted)
+    : model_(model),
+      team_(threads == 0 ? usable_cores() : threads),
+      workspace_(model.shape(), tokens, wanted) {
+  if (threads == 0) choice_.emplace(team_.threads());
+}
+
+Rows Engine::run(const nn::Batch& batch, const nn::Tap* tap) {
+  if (!choice_) return model_.forward(team_, batch, workspace_, tap);
+  using Clock = std::chrono::steady_clock;
+  team_.set_threads(choice_->threads(batch.size()));
+  const Clock::time_point start = Clock::now();
   const Rows logits = model_.forward(team_, batch, workspace_, tap);
+  choice_->record(batch.size(), team_.threads(),
+                  std::chrono::duration<double>(Clock::now() - start).count());
+  return logits;
+}
+
+Rows Engine::forward(const nn::Batch& batch, const nn::Tap* tap) {
+  const Rows logits = run(batch, tap);
   for (std::size_t i = 0; i < logits.count; ++i) {
     if (!all_finite(logits.span(i))) blame(batch, batch.wanted[i]);
   }

@@ -3,19 +3,21 @@
 // A model with what one run of it needs: the team of threads and the scratch memory.
 
 #include <cstddef>
+#include <optional>
 
 #include "arch/model.h"
 #include "base/team.h"
 #include "nn/pass.h"
 #include "nn/workspace.h"
+#include "runtime/thread_choice.h"
 
 namespace kinglet {
 
 class Engine {
  public:
-  // For passes of up to `tokens` rows, `wanted` of them with logits. Errors: kRuntime.
-  Engine(const arch::Model& model, std::size_t threads, std::size_t tokens, std::size_t wanted)
-      : model_(model), team_(threads), workspace_(model.shape(), tokens, wanted) {}
+  // For passes of up to `tokens` rows, `wanted` of them with logits. `threads`: so many for every
+  // pass; 0: up to as many as the process may use. Errors: kRuntime.
+  Engine(const arch::Model& model, std::size_t threads, std::size_t tokens, std::size_t wanted);
 
   // One pass; the sequences' caches are longer by their rows after it. Returns the wanted rows'
   // logits, valid until the next pass. Errors (kRuntime): logits that are not finite, naming the
@@ -26,10 +28,12 @@ class Engine {
   std::size_t scratch_bytes() const { return workspace_.bytes(); }
 
  private:
+  Rows run(const nn::Batch& batch, const nn::Tap* tap);
   [[noreturn]] void blame(const nn::Batch& batch, std::size_t row);
 
   const arch::Model& model_;
   Team team_;
+  std::optional<ThreadChoice> choice_;  // where the number of threads is ours to choose
   nn::Workspace workspace_;
 };
 

@@ -7,7 +7,6 @@
 #include <optional>
 #include <utility>
 
-#include "base/cpu.h"
 #include "kinglet/error.h"
 #include "runtime/engine.h"
 #include "runtime/model_parts.h"
@@ -56,7 +55,7 @@ class Run {
       longest = std::max(longest, request.prompt.size());
     }
     rows_ = std::min(options.chunk, longest * slots_);
-    engine_.emplace(*model.parts().model, options.threads == 0 ? usable_cores() : options.threads,
+    engine_.emplace(*model.parts().model, options.threads,
                     rows_, options.digest ? rows_ : slots_);
     generated_.results.resize(requests.size());
     generated_.timings.scratch_bytes = engine_->scratch_bytes();

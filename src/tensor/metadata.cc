@@ -53,6 +53,8 @@ Error Metadata::unusable(std::string_view key, const nlohmann::json& value,
 
 bool Metadata::has(std::string_view key) const { return find(key) != nullptr; }
 
+bool Metadata::mentions(std::string_view key) const { return json_->contains(std::string(key)); }
+
 std::int64_t Metadata::integer(std::string_view key, std::int64_t min, std::int64_t max) const {
   const nlohmann::json& value = need(key);
   const std::string allowed = fmt::format("integer in [{}, {}]", min, max);

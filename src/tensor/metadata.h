@@ -29,8 +29,8 @@ class Metadata {
   const std::string& file() const { return file_; }
   const nlohmann::json& json() const { return *json_; }
 
-  // Present and not null.
-  bool has(std::string_view key) const;
+  bool has(std::string_view key) const;       // present and not null
+  bool mentions(std::string_view key) const;  // present, perhaps as null
 
   // Errors (kRefused): absent, another type, out of [min, max], not finite.
   std::int64_t integer(std::string_view key, std::int64_t min = 1,

@@ -1,0 +1,51 @@
+#pragma once
+
+// How many threads a short pass should use, found out by measuring.
+//
+// A decode step of a small model takes a tenth of a millisecond and meets the team's barrier dozens
+// of times. Where other programs want the processors too, a member that is not running makes the
+// others wait for a time slice each time, and one thread alone can be a hundred times faster. The
+// numerics contract makes the choice free: no bit depends on it.
+
+#include <algorithm>
+#include <cstddef>
+
+namespace kinglet {
+
+class ThreadChoice {
+ public:
+  explicit ThreadChoice(std::size_t most) : most_(most) {}
+
+  // Threads for the next pass of `rows` rows. Long passes take all.
+  std::size_t threads(std::size_t rows) {
+    if (most_ == 1 || rows > kShort) return most_;
+    ++passes_;
+    if (passes_ % interval_ != 0) return use_all_ ? most_ : 1;
+    return use_all_ ? 1 : most_;  // the other one, to see whether it has become better
+  }
+
+  // What that pass took.
+  void record(std::size_t rows, std::size_t threads, double seconds) {
+    if (most_ == 1 || rows > kShort) return;
+    double& typical = threads == 1 ? alone_ : together_;
+    typical = typical == 0 ? seconds : std::min(seconds, typical * 0.75 + seconds * 0.25);
+    if (alone_ == 0 || together_ == 0) return;
+    const bool better_together = together_ < alone_;
+    // Looking at what keeps losing gets rarer; after a change it is frequent again.
+    if (threads == (use_all_ ? 1 : most_)) {
+      interval_ = better_together != use_all_ ? kFirstInterval : std::min(2 * interval_, kLongest);
+    }
+    use_all_ = better_together;
+  }
+
+ private:
+  static constexpr std::size_t kShort = 8;  // rows
+  static constexpr std::size_t kFirstInterval = 8, kLongest = 1024;
+
+  std::size_t most_;
+  bool use_all_ = false;  // one thread starts at once; a team has to be made first
+  std::size_t passes_ = 0, interval_ = kFirstInterval;
+  double alone_ = 0, together_ = 0;  // seconds of a pass; 0: not tried yet
+};
+
+}  // namespace kinglet
