@@ -69,6 +69,13 @@ TEST(JsonWeights, ReadsUpToEightDimensions) {
               ElementsAre(1, 1, 1, 1, 1, 1, 1, 2));
 }
 
+TEST(JsonWeights, RefusesTensorsThatShareBytesOfTheBlob) {
+  const std::string text = R"({"format":"kinglet-json","version":1,"config":{},"blob":"model.blob",
+    "tensors":{"x":{"dtype":"f32","shape":[2],"offset":0},"y":{"dtype":"f32","shape":[2],"offset":4}}})";
+  expect_refused([&] { open_text(Format::kJson, text); }, "folder/model.blob",
+                 "tensors 'x' and 'y' overlap");
+}
+
 TEST(JsonWeights, FindsTheBlobBesideTheFile) {
   const test::TempDir folder;
   const auto path = folder.write("model.json", test::tiny_json_weights());
