@@ -1,0 +1,81 @@
+#include "tokenizer/added_tokens.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/text.h"
+#include "tokenizer/unicode.h"
+#include "tokenizer/utf8.h"
+
+namespace kinglet {
+namespace {
+
+std::uint32_t narrow(std::size_t n) { return static_cast<std::uint32_t>(n); }
+
+// The last character of `text` that is one; text around a token may be malformed.
+bool ends_with(std::string_view text, bool (*is_member)(char32_t), std::size_t& length) {
+  for (length = 1; length <= 4 && length <= text.size(); ++length) {
+    const std::string_view tail = text.substr(text.size() - length);
+    if (utf8_length(tail) == length) return is_member(first_code_point(tail).value);
+  }
+  return false;
+}
+
+bool starts_with(std::string_view text, bool (*is_member)(char32_t), std::size_t& length) {
+  length = utf8_length(text);
+  return length > 0 && is_member(first_code_point(text).value);
+}
+
+bool is_whole_word(std::string_view text, std::size_t begin, std::size_t end) {
+  std::size_t length = 0;
+  return !ends_with(text.substr(0, begin), is_word, length) &&
+         !starts_with(text.substr(end), is_word, length);
+}
+
+}  // namespace
+
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)), starts_(256) {
+  std::erase_if(tokens_, [](const AddedToken& token) { return token.content.empty(); });
+  std::vector<Trie::Entry> entries;
+  for (std::size_t i = 0; i < tokens_.size(); ++i) {
+    entries.emplace_back(tokens_[i].content, static_cast<std::int32_t>(i));
+    starts_[static_cast<unsigned char>(tokens_[i].content[0])] = true;
+  }
+  trie_ = Trie(std::move(entries));
+}
+
+std::vector<Segment> AddedTokens::split(std::string_view text, SpecialTokens special) const {
+  std::vector<Segment> segments;
+  std::size_t done = 0;
+  for (std::size_t at = 0; at < text.size() && !empty();) {
+    if (!starts_[static_cast<unsigned char>(text[at])]) {
+      ++at;
+      continue;
+    }
+    const Trie::Match match = trie_.longest_prefix(text.substr(at));
+    if (match.length == 0) {
+      ++at;
+      continue;
+    }
+    const AddedToken& token = tokens_[static_cast<std::size_t>(match.value)];
+    std::size_t begin = at, end = at + match.length;
+    at = end;
+    if (token.is_special && special == SpecialTokens::kAsText) continue;
+    if (token.is_single_word && !is_whole_word(text, begin, end)) continue;
+
+    std::size_t length = 0;
+    if (token.strips_left)
+      while (begin > done && ends_with(text.substr(0, begin), is_whitespace, length)) begin -= length;
+    if (token.strips_right)
+      while (starts_with(text.substr(end), is_whitespace, length)) end += length;
+    begin = std::max(begin, done);
+    if (begin > done) segments.push_back({{narrow(done), narrow(begin)}});
+    segments.push_back({{narrow(begin), narrow(end)}, token.id});
+    done = end;
+    at = std::max(at, end);
+  }
+  if (done < text.size()) segments.push_back({{narrow(done), narrow(text.size())}});
+  return segments;
+}
+
+}  // namespace kinglet

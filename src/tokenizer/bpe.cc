@@ -1,0 +1,112 @@
+#include "tokenizer/bpe.h"
+
+#include <utility>
+
+#include "tokenizer/utf8.h"
+
+namespace kinglet {
+namespace {
+
+constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581
+
+std::uint32_t narrow(std::size_t n) { return static_cast<std::uint32_t>(n); }
+
+}  // namespace
+
+Bpe::Bpe(const Vocabulary& vocabulary, PairTable merges, Options options)
+    : vocabulary_(&vocabulary), merges_(std::move(merges)), options_(std::move(options)) {
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    const char c = static_cast<char>(byte);
+    symbol_of_byte_[byte] = vocabulary.find(std::string_view(&c, 1));
+    byte_token_[byte] = vocabulary.find(byte_token_text(static_cast<unsigned char>(byte)));
+  }
+  const bool is_plain = options_.alphabet == Alphabet::kCharacters && !options_.ignore_merges &&
+                        options_.continuing_prefix.empty() && options_.end_suffix.empty();
+  // The mark must be known, or a run of unknown characters could reach over it.
+  if (is_plain && vocabulary.find(kSpaceMark) >= 0) cut_ = WordCut(vocabulary, kSpaceMark);
+}
+
+void Bpe::encode(std::string_view piece, std::size_t at, Merger& merger, TokenSink& sink) const {
+  if (options_.ignore_merges) {
+    if (const TokenId id = vocabulary_->find(piece); id >= 0) {
+      sink.add(id, at, at + piece.size());
+      return;
+    }
+  }
+  for (std::size_t begin = 0; begin < piece.size();) {
+    const std::size_t end = cut_.part_end(piece, begin);
+    encode_part(piece.substr(begin, end - begin), at + begin, merger, sink);
+    begin = end;
+  }
+}
+
+void Bpe::encode_part(std::string_view part, std::size_t at, Merger& merger, TokenSink& sink) const {
+  merger.clear();
+  if (options_.alphabet == Alphabet::kBytes)
+    add_bytes(part, merger);
+  else
+    add_characters(part, merger);
+  merger.run([this](const Symbol& left, const Symbol& right) { return merges_.find(left.id, right.id); });
+  for (const Symbol& symbol : merger.symbols()) sink.add(symbol.id, at + symbol.begin, at + symbol.end);
+}
+
+void Bpe::add_bytes(std::string_view part, Merger& merger) const {
+  bool after_unknown = false;
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    const Interval place{narrow(i), narrow(i + 1)};
+    const TokenId id = symbol_of_byte_[static_cast<unsigned char>(part[i])];
+    if (id >= 0)
+      merger.add({id, place.begin, place.end});
+    else
+      add_unknown(place, merger, after_unknown);
+    after_unknown = id < 0;
+  }
+}
+
+void Bpe::add_characters(std::string_view part, Merger& merger) const {
+  const bool is_marked = !options_.continuing_prefix.empty() || !options_.end_suffix.empty();
+  bool after_unknown = false;
+  for (std::size_t i = 0; i < part.size();) {
+    const std::size_t end = i + first_code_point(part.substr(i)).length;
+    const std::string_view character = part.substr(i, end - i);
+    const Interval place{narrow(i), narrow(end)};
+    TokenId id = -1;
+    if (is_marked) {
+      id = vocabulary_->find((i > 0 ? options_.continuing_prefix : "") + std::string(character) +
+                             (end == part.size() ? options_.end_suffix : ""));
+    } else {
+      id = character.size() == 1 ? symbol_of_byte_[static_cast<unsigned char>(character[0])]
+                                 : vocabulary_->find(character);
+    }
+    const bool is_known = id >= 0;
+    if (is_known)
+      merger.add({id, place.begin, place.end});
+    else if (!add_byte_tokens(character, place, merger))
+      add_unknown(place, merger, after_unknown);
+    after_unknown = !is_known;
+    i = end;
+  }
+}
+
+// All of the character's bytes or none: a part of it would be another text.
+bool Bpe::add_byte_tokens(std::string_view part, Interval place, Merger& merger) const {
+  if (!options_.byte_fallback) return false;
+  for (const char c : part)
+    if (byte_token_[static_cast<unsigned char>(c)] < 0) return false;
+  for (std::size_t i = 0; i < part.size(); ++i) {
+    const std::uint32_t begin = place.begin + narrow(i);
+    merger.add({byte_token_[static_cast<unsigned char>(part[i])], begin, begin + 1});
+  }
+  return true;
+}
+
+void Bpe::add_unknown(Interval place, Merger& merger, bool after_unknown) const {
+  if (options_.unknown < 0) return;
+  if (after_unknown && options_.fuse_unknown && !merger.empty() &&
+      merger.symbols().back().id == options_.unknown)
+    merger.extend_last(place.end);
+  else
+    merger.add({options_.unknown, place.begin, place.end});
+}
+
+}  // namespace kinglet

@@ -1,0 +1,48 @@
+#include "tokenizer/traced_text.h"
+
+#include <limits>
+#include <utility>
+
+#include "kinglet/error.h"
+
+namespace kinglet {
+
+Interval TracedText::source(std::size_t begin, std::size_t end) const {
+  const auto narrow = [](std::size_t n) { return static_cast<std::uint32_t>(n); };
+  if (!is_own_) return {narrow(begin_ + begin), narrow(begin_ + end)};
+  if (sources_.empty()) return {begin_, begin_};
+  if (begin < end) return {sources_[begin].begin, sources_[end - 1].end};
+  const std::uint32_t point = begin < sources_.size() ? sources_[begin].begin : sources_.back().end;
+  return {point, point};
+}
+
+Rewriter::Rewriter(const TracedText& from) : from_(from) {
+  to_.is_own_ = true;
+  to_.begin_ = from.begin_;
+  to_.traced_ = from.traced_;
+  to_.own_.reserve(from.size() + from.size() / 8 + 16);
+}
+
+void Rewriter::keep(std::size_t begin, std::size_t end) {
+  to_.own_ += from_.bytes().substr(begin, end - begin);
+  if (!to_.traced_) return;
+  for (std::size_t i = begin; i < end; ++i) to_.sources_.push_back(from_.source(i, i + 1));
+}
+
+void Rewriter::put(std::string_view bytes, std::size_t begin, std::size_t end) {
+  to_.own_ += bytes;
+  if (to_.traced_) to_.sources_.resize(to_.own_.size(), from_.source(begin, end));
+}
+
+void Rewriter::drop_back(std::size_t count) {
+  to_.own_.resize(to_.own_.size() - count);
+  if (to_.traced_) to_.sources_.resize(to_.own_.size());
+}
+
+TracedText Rewriter::finish() {
+  if (to_.own_.size() > std::numeric_limits<std::uint32_t>::max())
+    throw usage_error("the text is over 4 GiB after normalization");
+  return std::move(to_);
+}
+
+}  // namespace kinglet

@@ -1,0 +1,68 @@
+#pragma once
+
+// Text on its way through normalizers and pre-tokenizers that still knows where in the caller's
+// input each byte came from. Tracing costs memory, so it is done only where offsets were asked for.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace kinglet {
+
+// Bytes [begin, end) of the input, or of a text; both are under 4 GiB.
+struct Interval {
+  std::uint32_t begin = 0, end = 0;
+  std::size_t size() const { return end - begin; }
+  bool empty() const { return begin == end; }
+};
+
+class TracedText {
+ public:
+  TracedText() = default;
+  // `bytes` stand at `begin` of the input and outlive the text.
+  TracedText(std::string_view bytes, std::size_t begin, bool traced)
+      : borrowed_(bytes), begin_(static_cast<std::uint32_t>(begin)), traced_(traced) {}
+
+  std::string_view bytes() const { return is_own_ ? std::string_view(own_) : borrowed_; }
+  std::size_t size() const { return bytes().size(); }
+  std::string_view part(Interval place) const { return bytes().substr(place.begin, place.size()); }
+
+  // Where bytes [begin, end) came from. Of an untraced text that was rewritten: meaningless.
+  Interval source(std::size_t begin, std::size_t end) const;
+
+  bool traced() const { return traced_; }
+  bool starts_input() const { return begin_ == 0; }
+
+ private:
+  friend class Rewriter;
+
+  std::string own_;
+  std::string_view borrowed_;
+  bool is_own_ = false;
+  std::vector<Interval> sources_;  // one a byte; empty: the bytes lie in the input as they are
+  std::uint32_t begin_ = 0;        // in the input
+  bool traced_ = false;
+};
+
+// Writes a new text from an old one, front to back. Throws Error (kUsage) over 4 GiB.
+class Rewriter {
+ public:
+  explicit Rewriter(const TracedText& from);
+
+  void keep(std::size_t begin, std::size_t end);  // bytes [begin, end) of the old text
+  // Other bytes in place of [begin, end), which is empty for an insertion.
+  void put(std::string_view bytes, std::size_t begin, std::size_t end);
+  void drop_back(std::size_t count);  // the last bytes written
+
+  std::size_t size() const { return to_.own_.size(); }
+  std::string_view written() const { return to_.own_; }
+  TracedText finish();
+
+ private:
+  const TracedText& from_;
+  TracedText to_;
+};
+
+}  // namespace kinglet

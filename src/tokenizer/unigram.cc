@@ -1,0 +1,109 @@
+#include "tokenizer/unigram.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "tokenizer/utf8.h"
+
+namespace kinglet {
+namespace {
+
+constexpr double kUnknownPenalty = 10;  // below the lowest score
+
+}  // namespace
+
+Unigram::Unigram(const Vocabulary& vocabulary, std::vector<double> scores, Options options)
+    : scores_(std::move(scores)), is_user_defined_(vocabulary.size()), options_(std::move(options)) {
+  std::vector<Trie::Entry> entries;
+  lowest_ = std::numeric_limits<double>::max();
+  highest_ = -std::numeric_limits<double>::max();
+  for (std::size_t i = 0; i < vocabulary.size(); ++i) {
+    const auto id = static_cast<TokenId>(i);
+    const TokenKind kind = vocabulary.kind(id);
+    is_user_defined_[i] = kind == TokenKind::kUserDefined;
+    if (kind == TokenKind::kNormal || is_user_defined_[i]) entries.emplace_back(vocabulary.text(id), id);
+    if (kind != TokenKind::kNormal) continue;
+    lowest_ = std::min(lowest_, scores_[i]);
+    highest_ = std::max(highest_, scores_[i]);
+  }
+  if (lowest_ > highest_) lowest_ = highest_ = 0;
+  trie_ = Trie(std::move(entries));
+}
+
+double Unigram::score(TokenId id, std::size_t length) const {
+  const auto i = static_cast<std::size_t>(id);
+  if (options_.sums == Sums::kDouble || !is_user_defined_[i]) return scores_[i];
+  // Float times length, then a double's 0.1, then float again: as the reference computes it.
+  const float product = static_cast<float>(length) * static_cast<float>(highest_);
+  return static_cast<float>(static_cast<double>(product) - 0.1);
+}
+
+template <class Sum>
+void Unigram::find_best(std::string_view text, Scratch& best) const {
+  const Sum unknown_score = static_cast<Sum>(lowest_) - static_cast<Sum>(kUnknownPenalty);
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t first_length = first_code_point(text.substr(begin)).length;
+    const Sum here = static_cast<Sum>(best[begin].score);
+    const auto reach = [&](std::size_t length, Sum added, TokenId id) {
+      const Sum sum = added + here;
+      Step& step = best[begin + length];
+      if (step.is_reached && !(sum > static_cast<Sum>(step.score))) return;
+      step = {static_cast<double>(sum), static_cast<std::uint32_t>(begin), 0, id, true};
+    };
+    bool has_single = false;
+    std::int32_t node = Trie::kRoot;
+    for (std::size_t i = begin; i < text.size() && !trie_.empty(); ++i) {
+      node = trie_.child(node, text[i]);
+      if (node == Trie::kNone) break;
+      const TokenId id = trie_.value(node);
+      if (id < 0) continue;
+      const std::size_t length = i + 1 - begin;
+      reach(length, static_cast<Sum>(score(id, length)), id);
+      has_single |= length == first_length;
+    }
+    if (!has_single) reach(first_length, unknown_score, -1);
+    begin += first_length;
+  }
+}
+
+void Unigram::encode(std::string_view text, std::size_t at, Scratch& best, TokenSink& sink) const {
+  if (text.empty()) return;
+  best.assign(text.size() + 1, Step{});
+  if (options_.sums == Sums::kFloat)
+    find_best<float>(text, best);
+  else
+    find_best<double>(text, best);
+
+  // Back from the end, leaving at each place where its token ends; then forward.
+  std::uint32_t next = static_cast<std::uint32_t>(text.size());
+  for (std::size_t end = text.size(); end > 0;) {
+    const std::size_t begin = best[end].from;
+    best[begin].next = static_cast<std::uint32_t>(end);
+    end = begin;
+  }
+  for (std::size_t begin = 0; begin < text.size(); begin = next) {
+    next = best[begin].next;
+    emit(text, at, best[next].id, {static_cast<std::uint32_t>(begin), next}, sink);
+  }
+}
+
+void Unigram::emit(std::string_view text, std::size_t at, TokenId id, Interval place,
+                   TokenSink& sink) const {
+  if (id >= 0) {
+    sink.add(id, at + place.begin, at + place.end);
+    return;
+  }
+  bool has_bytes = options_.fallback == Fallback::kBytes;
+  const auto byte_token = [&](std::size_t i) {
+    return options_.byte_tokens[static_cast<unsigned char>(text[i])];
+  };
+  for (std::size_t i = place.begin; has_bytes && i < place.end; ++i) has_bytes = byte_token(i) >= 0;
+  if (has_bytes) {
+    for (std::size_t i = place.begin; i < place.end; ++i) sink.add(byte_token(i), at + i, at + i + 1);
+  } else if (options_.unknown >= 0) {
+    sink.add_unknown(options_.unknown, at + place.begin, at + place.end);
+  }
+}
+
+}  // namespace kinglet
