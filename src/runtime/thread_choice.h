@@ -31,9 +31,12 @@ class ThreadChoice {
     typical = typical == 0 ? seconds : std::min(seconds, typical * 0.75 + seconds * 0.25);
     if (alone_ == 0 || together_ == 0) return;
     const bool better_together = together_ < alone_;
-    // Looking at what keeps losing gets rarer; after a change it is frequent again.
+    // Looking at what keeps losing gets rarer, the faster the more it loses; after a change it is
+    // frequent again.
     if (threads == (use_all_ ? 1 : most_)) {
-      interval_ = better_together != use_all_ ? kFirstInterval : std::min(2 * interval_, kLongest);
+      const bool is_far_off = seconds > 4 * (use_all_ ? together_ : alone_);
+      interval_ = better_together != use_all_ ? kFirstInterval
+                                              : std::min(interval_ * (is_far_off ? 16 : 2), kLongest);
     }
     use_all_ = better_together;
   }

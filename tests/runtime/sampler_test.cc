@@ -350,6 +350,13 @@ TEST(Sampler, EqualLogitsKeepTheLowerIds) {
   EXPECT_EQ(drawn, (std::set<TokenId>{0, 1}));
 }
 
+TEST(Sampler, AMassThatIsMetExactlyIsEnough) {
+  const std::vector<float> logits(4, 0.0f);
+  SamplerOptions options = plain();
+  options.top_p = 0.5f;
+  for (std::size_t i = 0; i < 100; ++i) EXPECT_LT(sample_once(options, logits, i), 2);
+}
+
 TEST(Sampler, TheStrictestFiltersLeaveTheBestToken) {
   const std::vector<float> logits = {0.5f, 2.0f, -1.0f, 1.9f};
   for (int i = 0; i < 4; ++i) {
