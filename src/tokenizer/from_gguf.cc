@@ -131,7 +131,21 @@ class Builder {
     model.eos = eos_;
     model.adds_bos = keys_.add_bos_token.value_or(is_bpe);
     model.adds_eos = keys_.add_eos_token.value_or(!is_bpe);
-    return sentencepiece_pipeline(std::move(model));
+    const bool strips = model.adds_dummy_prefix;
+    auto pipeline = sentencepiece_pipeline(std::move(model));
+    if (is_bpe) pipeline->decoder_of_shown = legacy_decoder(strips ? 1 : 0);
+    return pipeline;
+  }
+
+  // Special tokens in and around the text follow Hugging Face's legacy Llama tokenizer, in encoding
+  // and so in decoding.
+  static Decoder legacy_decoder(std::size_t stripped_spaces) {
+    Decoder decoder;
+    decoder.stages.emplace_back(decode::Replace{std::string(kSpaceMark), " "});
+    decoder.stages.emplace_back(decode::ByteFallback{});
+    decoder.stages.emplace_back(decode::Fuse{});
+    decoder.stages.emplace_back(decode::Strip{' ', stripped_spaces, 0});
+    return decoder;
   }
 
   // The files have no flag for byte fallback: it is there where the byte tokens are.

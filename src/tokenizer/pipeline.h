@@ -51,6 +51,7 @@ struct Tokenizer::Pipeline {
   TokenModel model;
   std::vector<TokenId> before, after;  // the affixes
   Decoder decoder;
+  std::optional<Decoder> decoder_of_shown;  // another one, where special tokens are shown
 
   std::optional<TokenId> bos, eos;
   bool adds_bos = false;

@@ -163,7 +163,8 @@ void check_id(const Vocabulary& vocabulary, TokenId id) {
 std::string Tokenizer::decode(std::span<const TokenId> ids, bool show_special) const {
   const Vocabulary& vocabulary = pipeline_->vocabulary;
   std::string text;
-  DecodeRun run(pipeline_->decoder);
+  const bool is_other = show_special && pipeline_->decoder_of_shown;
+  DecodeRun run(is_other ? *pipeline_->decoder_of_shown : pipeline_->decoder);
   for (const TokenId id : ids) {
     check_id(vocabulary, id);
     if (show_special || !is_special(id)) run.push(vocabulary.text(id), vocabulary.kind(id), text);

@@ -17,7 +17,8 @@ Unigram::Unigram(const Vocabulary& vocabulary, std::vector<double> scores, Optio
     : scores_(std::move(scores)), is_user_defined_(vocabulary.size()), options_(std::move(options)) {
   std::vector<Trie::Entry> entries;
   lowest_ = std::numeric_limits<double>::max();
-  highest_ = -std::numeric_limits<double>::max();
+  // Above all scores of real models: the reference starts at FLT_MIN, the smallest positive float.
+  highest_ = std::numeric_limits<float>::min();
   for (std::size_t i = 0; i < vocabulary.size(); ++i) {
     const auto id = static_cast<TokenId>(i);
     const TokenKind kind = vocabulary.kind(id);
@@ -27,16 +28,16 @@ Unigram::Unigram(const Vocabulary& vocabulary, std::vector<double> scores, Optio
     lowest_ = std::min(lowest_, scores_[i]);
     highest_ = std::max(highest_, scores_[i]);
   }
-  if (lowest_ > highest_) lowest_ = highest_ = 0;
+  if (lowest_ > highest_) lowest_ = 0;
   trie_ = Trie(std::move(entries));
 }
 
 double Unigram::score(TokenId id, std::size_t length) const {
   const auto i = static_cast<std::size_t>(id);
   if (options_.sums == Sums::kDouble || !is_user_defined_[i]) return scores_[i];
-  // Float times length, then a double's 0.1, then float again: as the reference computes it.
+  // Float times length, then a double's 0.1: as sentencepiece computes it.
   const float product = static_cast<float>(length) * static_cast<float>(highest_);
-  return static_cast<float>(static_cast<double>(product) - 0.1);
+  return static_cast<double>(product) - 0.1;
 }
 
 template <class Sum>
@@ -45,11 +46,11 @@ void Unigram::find_best(std::string_view text, Scratch& best) const {
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t first_length = first_code_point(text.substr(begin)).length;
     const Sum here = static_cast<Sum>(best[begin].score);
-    const auto reach = [&](std::size_t length, Sum added, TokenId id) {
-      const Sum sum = added + here;
+    // In sentencepiece a candidate is a double that is compared with what was kept as a float.
+    const auto reach = [&](std::size_t length, double sum, TokenId id) {
       Step& step = best[begin + length];
-      if (step.is_reached && !(sum > static_cast<Sum>(step.score))) return;
-      step = {static_cast<double>(sum), static_cast<std::uint32_t>(begin), 0, id, true};
+      if (step.is_reached && !(sum > step.score)) return;
+      step = {static_cast<double>(static_cast<Sum>(sum)), static_cast<std::uint32_t>(begin), 0, id, true};
     };
     bool has_single = false;
     std::int32_t node = Trie::kRoot;
@@ -59,10 +60,10 @@ void Unigram::find_best(std::string_view text, Scratch& best) const {
       const TokenId id = trie_.value(node);
       if (id < 0) continue;
       const std::size_t length = i + 1 - begin;
-      reach(length, static_cast<Sum>(score(id, length)), id);
+      reach(length, score(id, length) + static_cast<double>(here), id);
       has_single |= length == first_length;
     }
-    if (!has_single) reach(first_length, unknown_score, -1);
+    if (!has_single) reach(first_length, static_cast<double>(unknown_score + here), -1);
     begin += first_length;
   }
 }

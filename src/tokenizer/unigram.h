@@ -51,7 +51,7 @@ class Unigram {
 
   std::vector<double> scores_;
   std::vector<bool> is_user_defined_;
-  double lowest_ = 0, highest_ = 0;  // of the ordinary entries
+  double lowest_ = 0, highest_ = 0;  // scores of ordinary entries
   Options options_;
   Trie trie_;
 };
