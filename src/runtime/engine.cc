@@ -28,7 +28,7 @@ Engine::Engine(const arch::Model& model, std::size_t threads, std::size_t tokens
     : model_(model),
       team_(threads == 0 ? usable_cores() : threads),
       workspace_(model.shape(), tokens, wanted) {
-  if (threads == 0) choice_.emplace(team_.threads());
+  if (threads == 0) choice_.emplace(team_.threads(), model.weight_bytes());
 }
 
 Rows Engine::run(const nn::Batch& batch, const nn::Tap* tap) {

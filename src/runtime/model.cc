@@ -14,6 +14,7 @@
 #include "runtime/built_in.h"
 #include "runtime/model_parts.h"
 #include "runtime/open_tokenizer.h"
+#include "tensor/source.h"
 
 namespace kinglet {
 namespace {
@@ -79,6 +80,15 @@ void check_vocabulary(const Model::Parts& parts) {
       .allowed(fmt::format("at most {}", rows));
 }
 
+// A small model is packed before a second thread has started.
+std::size_t packing_threads(const TensorSource& tensors, std::size_t wanted) {
+  constexpr std::uint64_t kPerThread = 16 << 20;
+  std::uint64_t bytes = 0;
+  for (const TensorInfo& tensor : tensors.tensors()) bytes += tensor.nbytes;
+  const std::size_t most = wanted == 0 ? usable_cores() : wanted;
+  return static_cast<std::size_t>(std::min<std::uint64_t>(most, 1 + bytes / kPerThread));
+}
+
 std::unique_ptr<const Model::Parts> bind(io::ModelFile file, const OpenOptions& options) {
   auto parts = std::make_unique<Model::Parts>();
   parts->file = file.file;
@@ -86,7 +96,7 @@ std::unique_ptr<const Model::Parts> bind(io::ModelFile file, const OpenOptions& 
   parts->warnings = std::move(file.warnings);
   parts->chat_template = std::move(file.chat_template);
 
-  Team team(options.threads == 0 ? usable_cores() : options.threads);
+  Team team(packing_threads(*file.tensors, options.threads));
   parts->model = arch::bind_model(file.config, *file.tensors, team);
   parts->tokenizer = options.tokenizer.empty()
                          ? open_tokenizer(file)

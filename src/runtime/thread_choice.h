@@ -14,11 +14,15 @@ namespace kinglet {
 
 class ThreadChoice {
  public:
-  explicit ThreadChoice(std::size_t most) : most_(most) {}
+  // At most `most` threads, for a model of so many bytes.
+  ThreadChoice(std::size_t most, std::size_t weight_bytes)
+      : most_(most), weight_bytes_(weight_bytes), use_all_(weight_bytes > kSmallModel) {}
 
   // Threads for the next pass of `rows` rows. Long passes take all.
   std::size_t threads(std::size_t rows) {
-    if (most_ == 1 || rows > kShort) return most_;
+    if (most_ == 1 || rows > kMeasured) {
+      return rows * weight_bytes_ < kLittleWork && !use_all_ ? 1 : most_;
+    }
     ++passes_;
     if (passes_ % interval_ != 0) return use_all_ ? most_ : 1;
     return use_all_ ? 1 : most_;  // the other one, to see whether it has become better
@@ -26,7 +30,7 @@ class ThreadChoice {
 
   // What that pass took.
   void record(std::size_t rows, std::size_t threads, double seconds) {
-    if (most_ == 1 || rows > kShort) return;
+    if (most_ == 1 || rows > kMeasured) return;
     double& typical = threads == 1 ? alone_ : together_;
     typical = typical == 0 ? seconds : std::min(seconds, typical * 0.75 + seconds * 0.25);
     if (alone_ == 0 || together_ == 0) return;
@@ -42,11 +46,14 @@ class ThreadChoice {
   }
 
  private:
-  static constexpr std::size_t kShort = 8;  // rows
+  static constexpr std::size_t kMeasured = 8;  // passes of more rows are not like each other
+  static constexpr std::size_t kLittleWork = 200'000'000;  // rows x bytes: about 2 ms on one thread
+  static constexpr std::size_t kSmallModel = 32'000'000;   // one thread starts such a one sooner
   static constexpr std::size_t kFirstInterval = 8, kLongest = 1024;
 
   std::size_t most_;
-  bool use_all_ = false;  // one thread starts at once; a team has to be made first
+  std::size_t weight_bytes_;
+  bool use_all_;
   std::size_t passes_ = 0, interval_ = kFirstInterval;
   double alone_ = 0, together_ = 0;  // seconds of a pass; 0: not tried yet
 };
