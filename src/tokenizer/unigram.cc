@@ -91,7 +91,9 @@ void Unigram::encode(std::string_view text, std::size_t at, Scratch& best, Token
 
 void Unigram::emit(std::string_view text, std::size_t at, TokenId id, Interval place,
                    TokenSink& sink) const {
-  if (id >= 0) {
+  // An entry that is the unknown token itself, found as text, is part of the run around it.
+  const bool spells_unknown = id == options_.unknown && options_.fallback == Fallback::kUnknown;
+  if (id >= 0 && !spells_unknown) {
     sink.add(id, at + place.begin, at + place.end);
     return;
   }
