@@ -58,6 +58,8 @@ struct Timings {
 struct Watch {
   // New text (whole characters) or, without a tokenizer, none, of sequence `index`.
   std::function<void(std::size_t index, TokenId id, std::string_view text)> on_token;
+  // Sequence `index` is over.
+  std::function<void(std::size_t index, const Result& result)> on_result;
   // Asked between passes: true ends the run; what there is is returned, marked kInterrupted.
   std::function<bool()> is_interrupted;
 };

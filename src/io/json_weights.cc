@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -209,7 +208,8 @@ class JsonSource : public TensorSource {
     if (!values) return read_plain_rows(*blob_, tensor, begin, out);
     check_rows(tensor, begin, out);
     const auto bytes = std::as_bytes(std::span(*values));
-    std::memcpy(out.data(), bytes.data() + begin * row_bytes_of(tensor), out.size());
+    const auto rows = bytes.subspan(begin * row_bytes_of(tensor), out.size());
+    std::copy(rows.begin(), rows.end(), out.begin());
   }
 
  private:

@@ -35,33 +35,44 @@ class Layout {
 }  // namespace
 
 Workspace::Workspace(const Shape& shape, std::size_t tokens, std::size_t wanted)
-    : tokens_(tokens), wanted_(wanted), places_(tokens) {
+    : tokens_(tokens),
+      wanted_(wanted),
+      places_(tokens),
+      memory_(bytes_needed(shape, tokens, wanted)),
+      buffers_(lay_out(shape, tokens, wanted, memory_.data())) {}
+
+std::size_t Workspace::bytes_needed(const Shape& shape, std::size_t tokens, std::size_t wanted) {
+  return lay_out(shape, tokens, wanted, nullptr).bytes;
+}
+
+Workspace::Buffers Workspace::lay_out(const Shape& shape, std::size_t tokens, std::size_t wanted,
+                                      std::byte* base) {
   const std::size_t query_width = shape.heads * shape.head_width;
   const std::size_t widest = std::max({shape.width, shape.mlp_width, query_width});
-  const auto lay_out = [&](Layout layout) {
-    all_.hidden = layout.rows(tokens, shape.width);
-    all_.normed = layout.rows(tokens, shape.width);
-    all_.branch = layout.rows(tokens, shape.width);
-    all_.qkv = layout.rows(tokens, query_width + 2 * shape.kv_heads * shape.head_width);
-    all_.mixed = layout.rows(tokens, query_width);
-    all_.gate_up = layout.rows(tokens, 2 * shape.mlp_width);
-    all_.angles = layout.rows(tokens, shape.head_width);
-    all_.selected = layout.rows(wanted, shape.width);
-    all_.logits = layout.rows(wanted, shape.vocabulary);
-    int8_.stride = round_up(widest, 64) + 64;
-    int8_.values = layout.take<std::int8_t>(tokens * int8_.stride);
-    int8_.scales = layout.take<float>(tokens * int8_.stride / 32);
-    int8_.sums = layout.take<std::int32_t>(tokens * int8_.stride / 16);
-    return layout.used();
-  };
-  memory_ = AlignedBytes(lay_out(Layout(nullptr)));
-  lay_out(Layout(memory_.data()));
+  Layout layout(base);
+  Buffers out;
+  out.views = {.hidden = layout.rows(tokens, shape.width),
+               .normed = layout.rows(tokens, shape.width),
+               .branch = layout.rows(tokens, shape.width),
+               .qkv = layout.rows(tokens, query_width + 2 * shape.kv_heads * shape.head_width),
+               .mixed = layout.rows(tokens, query_width),
+               .gate_up = layout.rows(tokens, 2 * shape.mlp_width),
+               .angles = layout.rows(tokens, shape.head_width),
+               .selected = layout.rows(wanted, shape.width),
+               .logits = layout.rows(wanted, shape.vocabulary)};
+  out.int8.stride = round_up(widest, 64) + 64;
+  out.int8.values = layout.take<std::int8_t>(tokens * out.int8.stride);
+  out.int8.scales = layout.take<float>(tokens * out.int8.stride / 32);
+  out.int8.sums = layout.take<std::int32_t>(tokens * out.int8.stride / 16);
+  out.bytes = layout.used();
+  return out;
 }
 
 Workspace::Views Workspace::views(std::size_t tokens, std::size_t wanted) const {
-  return {all_.hidden.first(tokens),  all_.normed.first(tokens),   all_.branch.first(tokens),
-          all_.qkv.first(tokens),     all_.mixed.first(tokens),    all_.gate_up.first(tokens),
-          all_.angles.first(tokens),  all_.selected.first(wanted), all_.logits.first(wanted)};
+  const Views& all = buffers_.views;
+  return {all.hidden.first(tokens),  all.normed.first(tokens),   all.branch.first(tokens),
+          all.qkv.first(tokens),     all.mixed.first(tokens),    all.gate_up.first(tokens),
+          all.angles.first(tokens),  all.selected.first(wanted), all.logits.first(wanted)};
 }
 
 std::span<const Place> Workspace::place(const Batch& batch) {

@@ -19,6 +19,8 @@ class Workspace {
   // For passes of up to `tokens` rows, of which up to `wanted` give logits.
   Workspace(const Shape& shape, std::size_t tokens, std::size_t wanted);
 
+  static std::size_t bytes_needed(const Shape& shape, std::size_t tokens, std::size_t wanted);
+
   // The buffers cut to the rows of one pass.
   struct Views {
     Rows hidden;    // (T, D) the residual stream
@@ -33,7 +35,7 @@ class Workspace {
   };
   Views views(std::size_t tokens, std::size_t wanted) const;
 
-  const kernels::Int8Rows& int8() const { return int8_; }
+  const kernels::Int8Rows& int8() const { return buffers_.int8; }
   std::span<const Place> place(const Batch& batch);  // (T), valid until the next call
 
   std::size_t max_tokens() const { return tokens_; }
@@ -41,11 +43,19 @@ class Workspace {
   std::size_t bytes() const { return memory_.size(); }
 
  private:
+  struct Buffers {
+    Views views;
+    kernels::Int8Rows int8;
+    std::size_t bytes = 0;
+  };
+  // Places all buffers in `base`; with null, only counts.
+  static Buffers lay_out(const Shape& shape, std::size_t tokens, std::size_t wanted,
+                         std::byte* base);
+
   std::size_t tokens_, wanted_;
-  Views all_;
-  kernels::Int8Rows int8_;
   std::vector<Place> places_;
   AlignedBytes memory_;
+  Buffers buffers_;
 };
 
 }  // namespace kinglet::nn

@@ -174,6 +174,7 @@ class Run {
     if (!running_[slot]) return;
     generated_.results[request_of_[slot]] = running_[slot]->take_result();
     running_[slot].reset();
+    if (watch_.on_result) watch_.on_result(request_of_[slot], generated_.results[request_of_[slot]]);
   }
 
   const Model& model_;

@@ -1,0 +1,194 @@
+// kinglet tokenize [-m MODEL] [TEXT]: text to ids. kinglet detokenize [--ids 1,2,3]: ids to text.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "base/text.h"
+#include "cli/commands.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "kinglet/error.h"
+#include "runtime/open_tokenizer.h"
+
+namespace kinglet::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string model;
+  std::optional<std::string> text;
+  std::string file, check, ids;
+  bool ids_only = false, special = false, no_special = false, add_special = false;
+  bool jsonl = false, json = false, quiet = false;
+};
+
+Tokenizer load(const Options& options) {
+  Tokenizer tokenizer =
+      options.model.empty() ? built_in_tokenizer() : open_tokenizer(options.model);
+  if (!options.quiet) {
+    for (const std::string& warning : tokenizer.warnings()) note("warning: " + warning);
+  }
+  return tokenizer;
+}
+
+EncodeOptions encode_options(const Options& options) {
+  return {.special = options.special && !options.no_special ? SpecialTokens::kParsed
+                                                            : SpecialTokens::kAsText,
+          .affixes = options.add_special ? Affixes::kAdded : Affixes::kNone};
+}
+
+std::string array_of(std::span<const TokenId> ids) { return fmt::format("[{}]", fmt::join(ids, ",")); }
+
+std::string unhex(const std::string& hex, const std::string& where) {
+  const auto digit = [&](char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    throw refused("not hexadecimal").in(where).at("bytes_hex");
+  };
+  if (hex.size() % 2 != 0) throw refused("an odd number of digits").in(where).at("bytes_hex");
+  std::string bytes;
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    bytes += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
+  }
+  return bytes;
+}
+
+// function(JSON object, "file:line") for each line that is not empty.
+template <class Function>
+void for_each_line(const std::string& content, const std::string& name, const Function& function) {
+  std::size_t number = 0;
+  for (std::size_t at = 0; at < content.size();) {
+    const std::size_t end = std::min(content.find('\n', at), content.size());
+    const std::string where = fmt::format("{}:{}", name, ++number);
+    const std::string_view line = std::string_view(content).substr(at, end - at);
+    at = end + 1;
+    if (line.find_first_not_of(" \t\r") == line.npos) continue;
+    const Json json = Json::parse(line, nullptr, false);
+    if (!json.is_object()) throw refused("a line is no JSON object").in(where);
+    function(json, where);
+  }
+}
+
+std::string text_of(const Json& line, const std::string& where) {
+  if (line.contains("text") && line["text"].is_string()) return line["text"].get<std::string>();
+  if (line.contains("bytes_hex") && line["bytes_hex"].is_string()) {
+    return unhex(line["bytes_hex"].get<std::string>(), where);
+  }
+  throw refused("a line has neither \"text\" nor \"bytes_hex\"").in(where);
+}
+
+int check(const Tokenizer& tokenizer, const Options& options) {
+  std::size_t lines = 0, wrong = 0;
+  for_each_line(read_file(options.check), printable(options.check),
+                [&](const Json& line, const std::string& where) {
+    ++lines;
+    if (!line.contains("ids") || !line["ids"].is_array()) throw refused("a line has no \"ids\"").in(where);
+    const std::vector<TokenId> want = line["ids"].get<std::vector<TokenId>>();
+    const std::vector<TokenId> have = tokenizer.encode(text_of(line, where), encode_options(options));
+    if (have == want) return;
+    ++wrong;
+    const auto first = std::mismatch(have.begin(), have.end(), want.begin(), want.end()).first;
+    const auto at = static_cast<std::size_t>(first - have.begin());
+    const auto shown = [at](const std::vector<TokenId>& ids) {
+      return at < ids.size() ? fmt::format("{}", ids[at]) : std::string("the end");
+    };
+    print_line(fmt::format("{}: differs at token {}: found {}, recorded {}", where, at, shown(have),
+                           shown(want)));
+  });
+  print_line(fmt::format("{} of {} lines as recorded", lines - wrong, lines));
+  return wrong == 0 ? 0 : static_cast<int>(Fault::kVerification);
+}
+
+std::string input_of(const Options& options) {
+  if (options.text) return *options.text;
+  if (!options.file.empty()) return read_file(options.file);
+  if (!is_terminal_stdin()) return read_stdin();
+  throw usage_error("no text: give TEXT, -f FILE, or text on stdin");
+}
+
+void print_pieces(const Tokenizer& tokenizer, const Options& options, const std::string& text) {
+  Json list = Json::array();
+  for (const Token& token : tokenizer.encode_with_offsets(text, encode_options(options))) {
+    const std::string_view piece = tokenizer.piece(token.id);
+    if (options.json) {
+      list.push_back({{"id", token.id}, {"piece", piece}, {"begin", token.begin}, {"end", token.end}});
+    } else {
+      print_line(fmt::format("{}\t{}", token.id, printable(piece)));
+    }
+  }
+  if (options.json) print_line(list.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+int tokenize(const Options& options) {
+  const Tokenizer tokenizer = load(options);
+  if (!options.check.empty()) return check(tokenizer, options);
+  const std::string input = input_of(options);
+  if (options.jsonl) {
+    for_each_line(input, "stdin", [&](const Json& line, const std::string& where) {
+      print_line(array_of(tokenizer.encode(text_of(line, where), encode_options(options))));
+    });
+  } else if (options.ids_only) {
+    print_line(array_of(tokenizer.encode(input, encode_options(options))));
+  } else {
+    print_pieces(tokenizer, options, input);
+  }
+  return 0;
+}
+
+void detokenize(const Options& options) {
+  const Tokenizer tokenizer = load(options);
+  std::string ids = options.ids;
+  if (ids.empty() && !is_terminal_stdin()) ids = read_stdin();
+  std::erase_if(ids, [](char c) { return c == '[' || c == ']' || c == '\n' || c == ' '; });
+  print(tokenizer.decode(parse_ids("--ids", ids), options.special));
+}
+
+void add_vocabulary_option(CLI::App* command, Options& options) {
+  command
+      ->add_option("-m,--model,--tokenizer", options.model,
+                   "A model, or a bare vocabulary: tokenizer.json, tokenizer.model, vocab.txt, "
+                   "tokenizer.bin, GGUF; without it the built-in model's")
+      ->type_name("PATH");
+  command->add_flag("-q,--quiet", options.quiet, "No warnings");
+}
+
+}  // namespace
+
+void add_tokenize(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("tokenize", "Show the tokens of a text");
+  add_vocabulary_option(command, *options);
+  command->add_option("text", options->text, "The text; else -f or stdin")->type_name("TEXT");
+  command->add_option("-f,--file", options->file, "The text from a file")->type_name("FILE");
+  command->add_flag("--ids-only", options->ids_only, "One JSON array of ids");
+  command->add_flag("--special", options->special, "Parse special tokens in the text");
+  command->add_flag("--no-special", options->no_special, "Take them as plain text (default)");
+  command->add_flag("--add-special", options->add_special, "With BOS, EOS, CLS, SEP");
+  command->add_flag("--jsonl", options->jsonl,
+                    "Lines {\"text\"} or {\"bytes_hex\"} in, an array a line out");
+  command->add_flag("--json", options->json, "With byte offsets, as JSON");
+  command->add_option("--check", options->check, "Compare with recorded ids; exit 4 on a difference")
+      ->type_name("JSONL");
+  set_examples(command, "kinglet tokenize \"Once upon a time\"",
+               "kinglet tokenize -m tokenizer.json --ids-only --add-special \"Hello\"");
+  command->callback([options, &exit_code] { exit_code = tokenize(*options); });
+}
+
+void add_detokenize(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("detokenize", "The text of token ids, as raw bytes");
+  add_vocabulary_option(command, *options);
+  command->add_option("--ids", options->ids, "1,2,3; else from stdin")->type_name("IDS");
+  command->add_flag("--special", options->special, "Show special tokens too");
+  set_examples(command, "kinglet detokenize --ids 12,318,41",
+               "kinglet tokenize --ids-only \"Hello\" | kinglet detokenize");
+  command->callback([options] { detokenize(*options); });
+}
+
+}  // namespace kinglet::cli

@@ -1,0 +1,18 @@
+#pragma once
+
+// The subcommands, each in its own file: cmd_<name>.cc. A command's callback returns through
+// `exit_code` what is not an Error: 130 after an interrupt, 4 after a comparison that failed.
+
+#include <CLI/CLI.hpp>
+
+namespace kinglet::cli {
+
+void add_run(CLI::App& app, int& exit_code);
+void add_tokenize(CLI::App& app, int& exit_code);
+void add_detokenize(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_convert(CLI::App& app);
+void add_verify(CLI::App& app, int& exit_code);
+void add_completion(CLI::App& app);
+
+}  // namespace kinglet::cli

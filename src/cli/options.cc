@@ -1,0 +1,138 @@
+#include "cli/options.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+
+#include "base/text.h"
+#include "kinglet/error.h"
+
+namespace kinglet::cli {
+namespace {
+
+constexpr std::int64_t kMaxThreads = 1024;
+constexpr std::int64_t kMaxContext = 1 << 24;
+
+Error bad_value(std::string_view option, std::string_view text, std::string allowed) {
+  return usage_error(fmt::format("option {}", option))
+      .found(kinglet::quoted(text))
+      .allowed(std::move(allowed));
+}
+
+// All of `text` as a number of type T, or nothing.
+template <class T>
+bool parse_all(std::string_view text, T& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() && !text.empty();
+}
+
+}  // namespace
+
+std::int64_t parse_integer(std::string_view option, std::string_view text, std::int64_t min,
+                           std::int64_t max) {
+  std::int64_t value = 0;
+  if (parse_all(text, value) && value >= min && value <= max) return value;
+  throw bad_value(option, text, fmt::format("a whole number in [{}, {}]", min, max));
+}
+
+double parse_number(std::string_view option, std::string_view text, double min, double max) {
+  double value = 0;
+  if (parse_all(text, value) && value >= min && value <= max) return value;
+  throw bad_value(option, text, std::isinf(max) ? fmt::format("a number of at least {}", min)
+                                                : fmt::format("a number in [{}, {}]", min, max));
+}
+
+std::uint64_t parse_seed(std::string_view option, std::string_view text) {
+  std::uint64_t value = 0;
+  if (parse_all(text, value)) return value;
+  throw bad_value(option, text, "a whole number in [0, 2^64)");
+}
+
+std::vector<TokenId> parse_ids(std::string_view option, std::string_view text) {
+  std::vector<TokenId> ids;
+  while (!text.empty()) {
+    const std::size_t comma = std::min(text.find(','), text.size());
+    const std::string_view item = text.substr(0, comma);
+    const std::size_t begin = item.find_first_not_of(" \n\t");
+    const std::size_t end = item.find_last_not_of(" \n\t") + 1;
+    ids.push_back(static_cast<TokenId>(
+        parse_integer(option, begin == item.npos ? "" : item.substr(begin, end - begin), 0,
+                      std::numeric_limits<TokenId>::max())));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return ids;
+}
+
+CLI::Option* add_integer(CLI::App* command, const std::string& name, std::size_t& value,
+                         std::int64_t min, std::int64_t max, const std::string& help) {
+  return command
+      ->add_option_function<std::string>(
+          name,
+          [&value, name, min, max](const std::string& text) {
+            value = static_cast<std::size_t>(parse_integer(name, text, min, max));
+          },
+          help)
+      ->type_name("N");
+}
+
+CLI::Option* add_number(CLI::App* command, const std::string& name, float& value, double min,
+                        double max, const std::string& help) {
+  return command
+      ->add_option_function<std::string>(
+          name,
+          [&value, name, min, max](const std::string& text) {
+            value = static_cast<float>(parse_number(name, text, min, max));
+          },
+          help)
+      ->type_name("X");
+}
+
+void add_model_options(CLI::App* command, ModelOptions& options) {
+  command
+      ->add_option("-m,--model", options.model,
+                   "GGUF file, HF directory, llama2.c .bin or kinglet-json file; without it the "
+                   "built-in model")
+      ->type_name("PATH");
+  command->add_option("--tokenizer", options.tokenizer, "Vocabulary, where the model brings none")
+      ->type_name("PATH");
+  if (const char* threads = std::getenv("KINGLET_THREADS"); threads != nullptr && *threads) {
+    options.threads =
+        static_cast<std::size_t>(parse_integer("KINGLET_THREADS", threads, 1, kMaxThreads));
+  }
+  add_integer(command, "-t,--threads", options.threads, 1, kMaxThreads,
+              "Threads; default: the cores this process may use");
+}
+
+Model open_model(const ModelOptions& options) {
+  const OpenOptions open = {options.tokenizer, options.threads};
+  return options.model.empty() ? Model::built_in(open) : Model::open(options.model, open);
+}
+
+void add_run_options(CLI::App* command, RunOptions& options) {
+  add_integer(command, "-c,--ctx", options.context, 1, kMaxContext,
+              "Context limit; default: the model's");
+  command->add_option("--cache-type", options.cache_type, "KV cache: f16 (default) or f32")
+      ->type_name("TYPE");
+  add_integer(command, "--chunk", options.chunk, 1, 65536,
+              "Tokens per prefill pass; changes speed and memory, never a bit");
+}
+
+CacheKind cache_kind(const RunOptions& options) {
+  if (options.cache_type == "f16") return CacheKind::kF16;
+  if (options.cache_type == "f32") return CacheKind::kF32;
+  throw bad_value("--cache-type", options.cache_type, "f16, f32");
+}
+
+void add_verbosity(CLI::App* command, Verbosity& verbosity) {
+  command->add_flag("-q,--quiet", verbosity.quiet, "Say less on stderr");
+  command->add_flag("-v,--verbose", verbosity.verbose, "Say more on stderr");
+}
+
+void set_examples(CLI::App* command, const std::string& first, const std::string& second) {
+  command->footer("Examples:\n  " + first + "\n  " + second);
+}
+
+}  // namespace kinglet::cli

@@ -1,0 +1,60 @@
+#pragma once
+
+// What the commands' options have in common: strict numbers, and the options that mean the same
+// everywhere.
+
+#include <CLI/CLI.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "kinglet/generate.h"
+#include "kinglet/model.h"
+
+namespace kinglet::cli {
+
+// A whole number or a decimal one, all of `text`, in [min, max]; independent of the locale.
+// Errors (kUsage): naming option, value and range.
+std::int64_t parse_integer(std::string_view option, std::string_view text, std::int64_t min,
+                           std::int64_t max);
+double parse_number(std::string_view option, std::string_view text, double min, double max);
+std::uint64_t parse_seed(std::string_view option, std::string_view text);  // [0, 2^64)
+std::vector<TokenId> parse_ids(std::string_view option, std::string_view text);  // "1,2,3"
+
+// Options that take such numbers; `value` keeps what it holds where the option is not given.
+CLI::Option* add_integer(CLI::App* command, const std::string& name, std::size_t& value,
+                         std::int64_t min, std::int64_t max, const std::string& help);
+CLI::Option* add_number(CLI::App* command, const std::string& name, float& value, double min,
+                        double max, const std::string& help);
+
+// -m, --tokenizer, -t
+struct ModelOptions {
+  std::string model;      // empty: built in
+  std::string tokenizer;  // empty: what the model brings
+  std::size_t threads = 0;
+};
+void add_model_options(CLI::App* command, ModelOptions& options);
+Model open_model(const ModelOptions& options);
+
+// -c, --cache-type, --chunk
+struct RunOptions {
+  std::size_t context = 0;
+  std::string cache_type = "f16";
+  std::size_t chunk = 128;
+};
+void add_run_options(CLI::App* command, RunOptions& options);
+CacheKind cache_kind(const RunOptions& options);
+
+// -q, -v
+struct Verbosity {
+  bool quiet = false, verbose = false;
+};
+void add_verbosity(CLI::App* command, Verbosity& verbosity);
+
+// Help's last lines: two examples.
+void set_examples(CLI::App* command, const std::string& first, const std::string& second);
+
+}  // namespace kinglet::cli
