@@ -57,7 +57,7 @@ inline std::vector<float> floats_of(const TensorSource& source, std::string_view
   }
   const std::string bytes = raw_of(source, *tensor);
   std::vector<float> values(bytes.size() / 4);
-  std::memcpy(values.data(), bytes.data(), bytes.size());
+  if (!values.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
   return values;
 }
 

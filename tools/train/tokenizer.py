@@ -28,7 +28,6 @@ def train_tokenizer(documents, vocab_size):
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         special_tokens=[EOT],
@@ -37,6 +36,10 @@ def train_tokenizer(documents, vocab_size):
         show_progress=False,
     )
     tokenizer.train_from_iterator(documents, trainer)
+    # Every document began with the special token: so does every prompt.
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{EOT} $A", pair=f"{EOT} $A $B:1", special_tokens=[(EOT, 0)]
+    )
     if tokenizer.get_vocab_size() != vocab_size or tokenizer.token_to_id(EOT) != 0:
         raise SystemExit("the trained vocabulary has an unexpected size or order")
     return tokenizer
