@@ -17,6 +17,7 @@
 #include "cli/output.h"
 #include "kinglet/error.h"
 #include "kinglet/generate.h"
+#include "kinglet/version.h"
 #include "runtime/dump.h"
 
 namespace kinglet::cli {
@@ -305,7 +306,8 @@ int run_many(const Model& model, const Options& options, double open_seconds) {
 }
 
 int run(const Options& options) {
-  cache_kind(options.run);  // a wrong value is found before the model is read
+  cache_kind(options.run);  // what is wrong here is found before the model is read
+  isa_in_use();
   const Clock::time_point start = Clock::now();
   const Model model = open_model(options.model);
   const double open_seconds = std::chrono::duration<double>(Clock::now() - start).count();
