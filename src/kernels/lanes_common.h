@@ -84,7 +84,7 @@ inline Lanes<L> exp(const Lanes<L>& x) {
 
   Lanes<L> result = add_exponent(p, shifted);
   result = select_less(absolute(x), constant(INFINITY), result, x);  // keeps NaN and +infinity
-  result = select_less(constant(88.722836f), x, constant(INFINITY), result);
+  result = select_less(constant(0x1.62e42ep6f), x, constant(INFINITY), result);
   return select_less(x, constant(-87.33654f), constant(0.0f), result);
 }
 
