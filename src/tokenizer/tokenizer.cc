@@ -62,9 +62,7 @@ class Encoding {
         sink_.add_at(segment.id, text.source(segment.place.begin, segment.place.end));
         continue;
       }
-      Rewriter part(text);
-      part.keep(segment.place.begin, segment.place.end);
-      add_pieces(part.finish());
+      add_pieces(text.slice(segment.place));
     }
   }
 

@@ -16,10 +16,19 @@ Interval TracedText::source(std::size_t begin, std::size_t end) const {
   return {point, point};
 }
 
+TracedText TracedText::slice(Interval place) const {
+  Rewriter out(*this);
+  out.keep(place.begin, place.end);
+  TracedText text = out.finish();
+  text.is_inner_ = is_inner_ || place.begin > 0;
+  return text;
+}
+
 Rewriter::Rewriter(const TracedText& from) : from_(from) {
   to_.is_own_ = true;
   to_.begin_ = from.begin_;
   to_.traced_ = from.traced_;
+  to_.is_inner_ = from.is_inner_;
   to_.own_.reserve(from.size() + from.size() / 8 + 16);
 }
 

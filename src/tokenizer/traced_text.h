@@ -29,11 +29,15 @@ class TracedText {
   std::size_t size() const { return bytes().size(); }
   std::string_view part(Interval place) const { return bytes().substr(place.begin, place.size()); }
 
+  // Bytes [begin, end) as a text of its own.
+  TracedText slice(Interval place) const;
+
   // Where bytes [begin, end) came from. Of an untraced text that was rewritten: meaningless.
   Interval source(std::size_t begin, std::size_t end) const;
 
   bool traced() const { return traced_; }
-  bool starts_input() const { return begin_ == 0; }
+  // Whether the text begins where the input does.
+  bool starts_input() const { return begin_ == 0 && !is_inner_; }
 
  private:
   friend class Rewriter;
@@ -41,6 +45,7 @@ class TracedText {
   std::string own_;
   std::string_view borrowed_;
   bool is_own_ = false;
+  bool is_inner_ = false;  // a slice that does not start at the text's start
   std::vector<Interval> sources_;  // one a byte; empty: the bytes lie in the input as they are
   std::uint32_t begin_ = 0;        // in the input
   bool traced_ = false;
