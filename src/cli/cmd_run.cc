@@ -165,6 +165,11 @@ int run_one(const Model& model, const Options& options, double open_seconds) {
   if (prompt.ids.empty()) {
     throw usage_error("the prompt is empty, and the model has no token to begin a text with");
   }
+  // Before the prompt is echoed: what is refused prints nothing.
+  const std::size_t context = options.run.context == 0 ? model.context() : options.run.context;
+  if (prompt.ids.size() > context) {
+    throw usage_error(fmt::format("the prompt has {} tokens, the context {}", prompt.ids.size(), context));
+  }
   if (!options.dump.empty()) {
     dump_activations(model, prompt.ids,
                      {.cache = cache_kind(options.run),

@@ -12,6 +12,7 @@
 #include "tensor/weight.h"
 #include "support/oracle.h"
 #include "support/weights.h"
+#include "tensor/weight.h"
 
 namespace kinglet::test {
 namespace {
