@@ -107,25 +107,4 @@ inline ScalarLanes add_exponent(const ScalarLanes& x, const ScalarLanes& shifted
   });
 }
 
-// Lane r: acc + sum over i < 4 of weights[4r + i] * x[i]. kLargest bounds the weights.
-template <int kLargest>
-inline ScalarInts dot4(const ScalarInts& acc, const std::uint8_t* weights, const std::int8_t* x) {
-  return each_lane<ScalarInts>([&](std::size_t r) {
-    std::int32_t sum = acc.lane[r];
-    for (std::size_t i = 0; i < 4; ++i) sum += weights[4 * r + i] * x[i];
-    return sum;
-  });
-}
-// The same for 64 bytes of nibbles: low ones with x_low into acc_low..., both into one sum.
-inline ScalarInts dot4_nibbles(const ScalarInts& acc, const std::uint8_t* nibbles,
-                               const std::int8_t* x_low, const std::int8_t* x_high) {
-  return each_lane<ScalarInts>([&](std::size_t r) {
-    std::int32_t sum = acc.lane[r];
-    for (std::size_t i = 0; i < 4; ++i) {
-      sum += (nibbles[4 * r + i] & 0x0F) * x_low[i] + (nibbles[4 * r + i] >> 4) * x_high[i];
-    }
-    return sum;
-  });
-}
-
 }  // namespace kinglet::kernels

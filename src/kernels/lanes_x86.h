@@ -1,7 +1,7 @@
 #pragma once
 
 // What xsimd 8.1 lacks, in intrinsics, for SSE2, AVX2 and AVX-512: a fused multiply-add on every
-// level, 16-bit floats, and the product of bytes. Included by lanes_xsimd.h.
+// level, and 16-bit floats. Included by lanes_xsimd.h.
 
 #include <immintrin.h>
 
@@ -80,51 +80,6 @@ inline void store_half(Sse value, std::uint16_t* to) {
   for (std::size_t i = 0; i < 4; ++i) to[i] = dtype::half_from_float(lane[i]);
 }
 
-inline __m128i low_nibbles(__m128i bytes) { return _mm_and_si128(bytes, _mm_set1_epi8(0x0F)); }
-inline __m128i high_nibbles(__m128i bytes) {
-  return _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(0x0F));
-}
-
-// Four bytes of x in every lane.
-inline std::int32_t four_bytes(const std::int8_t* x) {
-  std::int32_t four = 0;
-  std::memcpy(&four, x, sizeof(four));
-  return four;
-}
-
-// Sums of unsigned x signed bytes by 16-bit products: even and odd bytes apart, so that nothing
-// saturates whatever the weights.
-inline __m128i dot4_wide(__m128i acc, __m128i weights, const std::int8_t* x) {
-  const __m128i four = _mm_set1_epi32(four_bytes(x));
-  const __m128i w_even = _mm_and_si128(weights, _mm_set1_epi16(0x00FF));
-  const __m128i w_odd = _mm_srli_epi16(weights, 8);
-  const __m128i x_even = _mm_srai_epi16(_mm_slli_epi16(four, 8), 8);
-  const __m128i x_odd = _mm_srai_epi16(four, 8);
-  return _mm_add_epi32(acc, _mm_add_epi32(_mm_madd_epi16(w_even, x_even),
-                                          _mm_madd_epi16(w_odd, x_odd)));
-}
-
-template <class Level>
-inline auto load_bytes(const std::uint8_t* from) {
-  constexpr std::size_t kFloats = xsimd::batch<float, typename Level::Arch>::size;
-  if constexpr (kFloats == 4) {
-    return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-#if defined(__AVX2__)
-  } else if constexpr (kFloats == 8) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-#endif
-#if defined(__AVX512F__)
-  } else {
-    return _mm512_loadu_si512(from);
-#endif
-  }
-}
-
-template <class Level, int kLargest>
-inline SseInt dot4(SseInt acc, __m128i weights, const std::int8_t* x) {
-  return SseInt(dot4_wide(acc, weights, x));
-}
-
 // --- AVX2 with FMA and F16C -------------------------------------------------------------------
 
 #if defined(__AVX2__)
@@ -149,29 +104,6 @@ inline Avx load_half(const std::uint16_t* from, Avx) {
 inline void store_half(Avx value, std::uint16_t* to) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
                    _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-}
-
-inline __m256i low_nibbles(__m256i bytes) {
-  return _mm256_and_si256(bytes, _mm256_set1_epi8(0x0F));
-}
-inline __m256i high_nibbles(__m256i bytes) {
-  return _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(0x0F));
-}
-
-template <class Level, int kLargest>
-inline AvxInt dot4(AvxInt acc, __m256i weights, const std::int8_t* x) {
-  const __m256i four = _mm256_set1_epi32(four_bytes(x));
-  if constexpr (kLargest <= 128) {  // a sum of two products fits 16 bits
-    const __m256i pairs = _mm256_maddubs_epi16(weights, four);
-    return AvxInt(_mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
-  } else {
-    const __m256i w_even = _mm256_and_si256(weights, _mm256_set1_epi16(0x00FF));
-    const __m256i w_odd = _mm256_srli_epi16(weights, 8);
-    const __m256i x_even = _mm256_srai_epi16(_mm256_slli_epi16(four, 8), 8);
-    const __m256i x_odd = _mm256_srai_epi16(four, 8);
-    return AvxInt(_mm256_add_epi32(acc, _mm256_add_epi32(_mm256_madd_epi16(w_even, x_even),
-                                                         _mm256_madd_epi16(w_odd, x_odd))));
-  }
 }
 #endif
 
@@ -199,33 +131,6 @@ inline Wide load_half(const std::uint16_t* from, Wide) {
 inline void store_half(Wide value, std::uint16_t* to) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
                       _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
-}
-
-inline __m512i low_nibbles(__m512i bytes) {
-  return _mm512_and_si512(bytes, _mm512_set1_epi8(0x0F));
-}
-inline __m512i high_nibbles(__m512i bytes) {
-  return _mm512_and_si512(_mm512_srli_epi16(bytes, 4), _mm512_set1_epi8(0x0F));
-}
-
-template <class Level, int kLargest>
-inline WideInt dot4(WideInt acc, __m512i weights, const std::int8_t* x) {
-  const __m512i four = _mm512_set1_epi32(four_bytes(x));
-  if constexpr (Level::kVnni) {
-#if defined(__AVX512VNNI__)
-    return WideInt(_mm512_dpbusd_epi32(acc, weights, four));
-#endif
-  } else if constexpr (kLargest <= 128) {
-    const __m512i pairs = _mm512_maddubs_epi16(weights, four);
-    return WideInt(_mm512_add_epi32(acc, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1))));
-  } else {
-    const __m512i w_even = _mm512_and_si512(weights, _mm512_set1_epi16(0x00FF));
-    const __m512i w_odd = _mm512_srli_epi16(weights, 8);
-    const __m512i x_even = _mm512_srai_epi16(_mm512_slli_epi16(four, 8), 8);
-    const __m512i x_odd = _mm512_srai_epi16(four, 8);
-    return WideInt(_mm512_add_epi32(acc, _mm512_add_epi32(_mm512_madd_epi16(w_even, x_even),
-                                                          _mm512_madd_epi16(w_odd, x_odd))));
-  }
 }
 #endif
 

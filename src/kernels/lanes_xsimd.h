@@ -114,22 +114,4 @@ inline Lanes<L> add_exponent(const Lanes<L>& x, const Lanes<L>& shifted) {
   return each_part<Lanes<L>>([&](std::size_t i) { return x86::add_exponent(x.part[i], shifted.part[i]); });
 }
 
-template <int kLargest, class L>
-inline IntLanes<L> dot4(const IntLanes<L>& acc, const std::uint8_t* weights, const std::int8_t* x) {
-  return each_part<IntLanes<L>>([&](std::size_t i) {
-    constexpr std::size_t kBytes = 4 * IntLanes<L>::kWidth;
-    return x86::dot4<L, kLargest>(acc.part[i], x86::load_bytes<L>(weights + i * kBytes), x);
-  });
-}
-template <class L>
-inline IntLanes<L> dot4_nibbles(const IntLanes<L>& acc, const std::uint8_t* nibbles,
-                                const std::int8_t* x_low, const std::int8_t* x_high) {
-  return each_part<IntLanes<L>>([&](std::size_t i) {
-    constexpr std::size_t kBytes = 4 * IntLanes<L>::kWidth;
-    const auto both = x86::load_bytes<L>(nibbles + i * kBytes);
-    const auto low = x86::dot4<L, 15>(acc.part[i], x86::low_nibbles(both), x_low);
-    return x86::dot4<L, 15>(low, x86::high_nibbles(both), x_high);
-  });
-}
-
 }  // namespace kinglet::kernels

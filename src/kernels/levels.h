@@ -11,12 +11,14 @@
 
 namespace kinglet::kernels {
 
-// kPanels and kTokens: the tile of a matrix product that fits the registers. kGemvPanels: how many
-// panels one token keeps in flight, to cover the latency of the multiply-add.
+// kPanels and kTokens: the tile of a product with float weights that fits the registers; with integer
+// weights it is one panel and kIntegerTokens. kGemvPanels, kIntegerGemvPanels: how many panels one
+// token keeps in flight, to cover the latency of the multiply-add.
 struct Scalar {
   static constexpr const char* kName = "scalar";
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 1, kTokens = 2, kGemvPanels = 1;
+  static constexpr std::size_t kIntegerTokens = 2, kIntegerGemvPanels = 1;
 };
 
 #if defined(__x86_64__)
@@ -25,18 +27,21 @@ struct Sse2 {
   static constexpr const char* kName = "sse2";
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 1, kTokens = 2, kGemvPanels = 1;
+  static constexpr std::size_t kIntegerTokens = 2, kIntegerGemvPanels = 1;
 };
 struct Avx2 {
   using Arch = xsimd::fma3<xsimd::avx2>;
   static constexpr const char* kName = "avx2";
   static constexpr bool kVnni = false;
-  static constexpr std::size_t kPanels = 1, kTokens = 4, kGemvPanels = 4;
+  static constexpr std::size_t kPanels = 1, kTokens = 6, kGemvPanels = 4;
+  static constexpr std::size_t kIntegerTokens = 4, kIntegerGemvPanels = 2;
 };
 struct Avx512 {
   using Arch = xsimd::avx512bw;
   static constexpr const char* kName = "avx512";
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 2, kTokens = 8, kGemvPanels = 4;
+  static constexpr std::size_t kIntegerTokens = 8, kIntegerGemvPanels = 2;
 };
 struct Avx512Vnni : Avx512 {
   static constexpr const char* kName = "avx512vnni";

@@ -11,26 +11,38 @@
 
 #include "dtype/half.h"
 #include "dtype/panel.h"
+#include "kernels/dots.h"
 #include "kernels/lanes.h"
+#include "kernels/rows.h"
 #include "kernels/table.h"
 
 namespace kinglet::kernels {
 
 constexpr std::size_t kFloatBlock = 256;  // along K: sums of blocks are added in order
 
-// Writes one panel's sums for one token, bias added last.
+// A stretch [begin, end) of K, whose activations stay in the second cache while all panels pass by.
+// Between two stretches the sums rest in `out`: a store and a load change no bit.
+struct Stretch {
+  std::size_t begin = 0, end = 0;
+};
+
+// The sums of one panel and token as the stretches before left them.
 template <class L>
-inline void store_panel(const Matmul& call, std::size_t panel, std::size_t token,
-                        const Lanes<L>& sums) {
+inline Lanes<L> load_sums(const Matmul& call, const Stretch& k, std::size_t panel, std::size_t token) {
+  if (k.begin == 0) return Lanes<L>::broadcast(0.0f);
   const std::size_t row = panel * kLaneCount;
-  float* out = call.out + token * call.out_stride + row;
-  const Lanes<L> result =
-      call.bias == nullptr ? sums : sums + Lanes<L>::load(call.bias + row);
-  if (row + kLaneCount <= call.out_width) {
-    result.store(out);
-  } else {
-    store_first(result, out, call.out_width - row);
-  }
+  return load_part<L>(call.out + token * call.out_stride + row,
+                      std::min(kLaneCount, call.out_width - row));
+}
+
+// Puts them back; after the last stretch with the bias, which is added last.
+template <class L>
+inline void store_sums(const Matmul& call, const Stretch& k, std::size_t panel, std::size_t token,
+                       const Lanes<L>& sums) {
+  const std::size_t row = panel * kLaneCount;
+  const bool with_bias = k.end == call.in_width && call.bias != nullptr;
+  store_part(with_bias ? sums + Lanes<L>::load(call.bias + row) : sums,
+             call.out + token * call.out_stride + row, std::min(kLaneCount, call.out_width - row));
 }
 
 // --- float weights ----------------------------------------------------------------------------
@@ -47,19 +59,22 @@ inline Lanes<L> load_weights(const std::byte* at) {
 }
 
 template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
-void float_tile(const Matmul& call, std::size_t panel, std::size_t token) noexcept {
+void float_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
+                std::size_t token) noexcept {
   constexpr std::size_t kStep = Panel::bytes(1);  // 16 weights, one per row
   const std::byte* weights = call.panels + panel * call.panel_bytes;
   const float* x = call.x + token * call.x_stride;
 
   Lanes<L> total[kPanels][kTokens];
 #pragma GCC unroll 16
-  for (auto& row : total) {
+  for (std::size_t p = 0; p < kPanels; ++p) {
 #pragma GCC unroll 16
-    for (Lanes<L>& value : row) value = Lanes<L>::broadcast(0.0f);
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      total[p][t] = load_sums<L>(call, stretch, panel + p, token + t);
+    }
   }
-  for (std::size_t begin = 0; begin < call.in_width; begin += kFloatBlock) {
-    const std::size_t end = std::min(begin + kFloatBlock, call.in_width);
+  for (std::size_t begin = stretch.begin; begin < stretch.end; begin += kFloatBlock) {
+    const std::size_t end = std::min(begin + kFloatBlock, stretch.end);
     Lanes<L> block[kPanels][kTokens];
 #pragma GCC unroll 16
     for (auto& row : block) {
@@ -85,8 +100,12 @@ void float_tile(const Matmul& call, std::size_t panel, std::size_t token) noexce
       for (std::size_t t = 0; t < kTokens; ++t) total[p][t] = total[p][t] + block[p][t];
     }
   }
+#pragma GCC unroll 16
   for (std::size_t p = 0; p < kPanels; ++p) {
-    for (std::size_t t = 0; t < kTokens; ++t) store_panel(call, panel + p, token + t, total[p][t]);
+#pragma GCC unroll 16
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      store_sums(call, stretch, panel + p, token + t, total[p][t]);
+    }
   }
 }
 
@@ -101,111 +120,181 @@ inline Lanes<L> load_scales(const std::byte* at) {
   }
 }
 
-// The exact sums of u * q over one sub-block of a block, for 16 rows.
-template <class L, class Panel>
-inline IntLanes<L> integer_sums(const std::byte* weights, const std::int8_t* x, std::size_t sub,
-                                IntLanes<L> sums) {
-  const auto* bytes = reinterpret_cast<const std::uint8_t*>(weights);
-  if constexpr (Panel::kNibbles) {
-#pragma GCC unroll 4
-    for (std::size_t j = 0; j < 4; ++j) {
-      sums = dot4_nibbles(sums, bytes + 64 * j, x + 4 * j, x + 16 + 4 * j);
+// The integers of one sub-block, for kPanels panels and kTokens tokens: group by group of 4 along K,
+// so that a group's weights are read once for all tokens, and its activations once for all panels.
+template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
+class SubBlock {
+ public:
+  using Sums = Dots<L, Panel::kLargest, Panel::kZero>;
+
+  // `weights`: of the first panel's block; `x`: of the first token's block.
+  inline void run(const std::byte* weights, std::size_t panel_bytes, const std::int8_t* x,
+                  std::size_t x_stride, std::size_t sub) {
+#pragma GCC unroll 16
+    for (auto& row : dots) {
+#pragma GCC unroll 16
+      for (Sums& value : row) value.clear();
     }
-  } else {
-    constexpr std::size_t kGroups = 8 / Panel::kScales;
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(weights);
 #pragma GCC unroll 8
-    for (std::size_t j = 0; j < kGroups; ++j) {
-      const std::size_t group = sub * kGroups + j;
-      sums = dot4<Panel::kLargest>(sums, bytes + 64 * group, x + 4 * group);
+    for (std::size_t group = 0; group < kByteGroups; ++group) {
+      ByteLanes<L> u[kPanels];
+      const std::size_t at = (sub * kByteGroups + group) * 4 * kLaneCount;
+#pragma GCC unroll 16
+      for (std::size_t p = 0; p < kPanels; ++p) u[p] = ByteLanes<L>::load(bytes + p * panel_bytes + at);
+      const std::int8_t* group_x = x + 4 * (sub * kByteGroups + group);
+      if constexpr (Panel::kNibbles) {
+        ByteLanes<L> part[kPanels];
+#pragma GCC unroll 16
+        for (std::size_t p = 0; p < kPanels; ++p) part[p] = low_nibbles(u[p]);
+        add(part, group_x, x_stride, 2 * group);
+#pragma GCC unroll 16
+        for (std::size_t p = 0; p < kPanels; ++p) part[p] = high_nibbles(u[p]);
+        add(part, group_x + 16, x_stride, 2 * group + 1);
+      } else {
+        add(u, group_x, x_stride, group);
+      }
     }
   }
-  return sums;
-}
+
+  Sums dots[kPanels][kTokens];
+
+ private:
+  static constexpr std::size_t kGroups = 8 / Panel::kScales;
+  static constexpr std::size_t kByteGroups = Panel::kNibbles ? 4 : kGroups;
+
+  inline void add(const ByteLanes<L> (&u)[kPanels], const std::int8_t* x, std::size_t x_stride,
+                  std::size_t group) {
+    const bool is_full = (group + 1) % Sums::kTerms == 0 || group + 1 == kGroups;
+#pragma GCC unroll 16
+    for (std::size_t t = 0; t < kTokens; ++t) {
+#pragma GCC unroll 16
+      for (std::size_t p = 0; p < kPanels; ++p) {
+        dots[p][t].add(u[p], x + t * x_stride);
+        if (is_full) dots[p][t].fold();
+      }
+    }
+  }
+};
 
 template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
-void integer_tile(const Matmul& call, std::size_t panel, std::size_t token) noexcept {
-  constexpr std::size_t kPerScale = dtype::kIntegerBlock / Panel::kScales;
+void integer_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
+                  std::size_t token) noexcept {
   constexpr std::size_t kScaleStep = Panel::kScaleBytes / Panel::kScales;
   const std::size_t stride = call.q.stride;
+  const std::size_t first = stretch.begin / 32, last = stretch.end / 32;
   const std::int8_t* x = call.q.values + token * stride;
   const float* x_scales = call.q.scales + token * (stride / 32);
   const std::int32_t* x_sums = call.q.sums + token * (stride / 16);
 
   Lanes<L> total[kPanels][kTokens];
 #pragma GCC unroll 16
-  for (auto& row : total) {
+  for (std::size_t p = 0; p < kPanels; ++p) {
 #pragma GCC unroll 16
-    for (Lanes<L>& value : row) value = Lanes<L>::broadcast(0.0f);
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      total[p][t] = load_sums<L>(call, stretch, panel + p, token + t);
+    }
   }
-  const std::byte* block = call.panels + panel * call.panel_bytes;
-  for (std::size_t b = 0; b < call.in_width / 32; ++b, block += Panel::kBlockBytes) {
+  const std::byte* block = call.panels + panel * call.panel_bytes + first * Panel::kBlockBytes;
+  for (std::size_t b = first; b < last; ++b, block += Panel::kBlockBytes) {
 #pragma GCC unroll 4
     for (std::size_t sub = 0; sub < Panel::kScales; ++sub) {
+      SubBlock<L, Panel, kPanels, kTokens> products;
+      products.run(block + Panel::kWeightsAt, call.panel_bytes, x + 32 * b, stride, sub);
+
+      Lanes<L> scale[kPanels], minima[kPanels];
 #pragma GCC unroll 16
       for (std::size_t p = 0; p < kPanels; ++p) {
-        const std::byte* at = block + p * call.panel_bytes;
-        const Lanes<L> scale = load_scales<L, typename Panel::Scale>(at + sub * kScaleStep);
+        const std::byte* scales = block + p * call.panel_bytes + sub * kScaleStep;
+        scale[p] = load_scales<L, typename Panel::Scale>(scales);
+        if constexpr (Panel::kHasMinimum) {
+          minima[p] = load_scales<L, typename Panel::Scale>(scales + Panel::kScaleBytes);
+        }
+      }
 #pragma GCC unroll 16
-        for (std::size_t t = 0; t < kTokens; ++t) {
-          const float x_scale = x_scales[t * (stride / 32) + b];
-          const std::int32_t* sub_sums = x_sums + t * (stride / 16) + 2 * b + sub;
-          const std::int32_t x_sum = kPerScale == 32 ? sub_sums[0] + sub_sums[1] : sub_sums[0];
-          // Starting from -zero * sum(q) takes the zero point off exactly.
-          const IntLanes<L> sums = integer_sums<L, Panel>(
-              at + Panel::kWeightsAt, x + t * stride + 32 * b, sub,
-              IntLanes<L>::broadcast(-Panel::kZero * x_sum));
-          const Lanes<L> both = scale * Lanes<L>::broadcast(x_scale);
-          total[p][t] = fma(to_float(sums), both, total[p][t]);
+      for (std::size_t t = 0; t < kTokens; ++t) {
+        const Lanes<L> x_scale = Lanes<L>::broadcast(x_scales[t * (stride / 32) + b]);
+        const std::int32_t* sums = x_sums + t * (stride / 16) + 2 * b + sub;
+        IntLanes<L> x_sum = IntLanes<L>::broadcast(sums[0]);
+        if constexpr (Panel::kScales == 1) x_sum = x_sum + IntLanes<L>::broadcast(sums[1]);
+#pragma GCC unroll 16
+        for (std::size_t p = 0; p < kPanels; ++p) {
+          total[p][t] = fma(to_float(products.dots[p][t].total(x_sum)), scale[p] * x_scale, total[p][t]);
           if constexpr (Panel::kHasMinimum) {
-            const Lanes<L> minima =
-                load_scales<L, typename Panel::Scale>(at + Panel::kScaleBytes + sub * kScaleStep);
-            total[p][t] = fma(Lanes<L>::broadcast(static_cast<float>(x_sum)),
-                              minima * Lanes<L>::broadcast(x_scale), total[p][t]);
+            total[p][t] = fma(to_float(x_sum), minima[p] * x_scale, total[p][t]);
           }
         }
       }
     }
   }
+#pragma GCC unroll 16
   for (std::size_t p = 0; p < kPanels; ++p) {
-    for (std::size_t t = 0; t < kTokens; ++t) store_panel(call, panel + p, token + t, total[p][t]);
+#pragma GCC unroll 16
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      store_sums(call, stretch, panel + p, token + t, total[p][t]);
+    }
   }
 }
 
 // --- tiles over the whole range ---------------------------------------------------------------
 
 template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
-inline void tile(const Matmul& call, std::size_t panel, std::size_t token) noexcept {
+inline void tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
+                 std::size_t token) noexcept {
   if constexpr (Panel::kInteger) {
-    integer_tile<L, Panel, kPanels, kTokens>(call, panel, token);
+    integer_tile<L, Panel, kPanels, kTokens>(call, stretch, panel, token);
   } else {
-    float_tile<L, Panel, kPanels, kTokens>(call, panel, token);
+    float_tile<L, Panel, kPanels, kTokens>(call, stretch, panel, token);
   }
 }
 
-// All tokens from `token` on for kPanels panels, in tiles of kTokens, then of half as many, ...
+constexpr std::size_t next_smaller(std::size_t tokens) {
+  return tokens > 4 ? (tokens > 8 ? 8 : 4) : tokens / 2;
+}
+
+// Tokens [token, end) for kPanels panels, in tiles of kTokens, then of fewer, down to one.
 template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
-inline void token_tiles(const Matmul& call, std::size_t panel, std::size_t token) noexcept {
-  for (; token + kTokens <= call.tokens; token += kTokens) {
-    tile<L, Panel, kPanels, kTokens>(call, panel, token);
+inline void token_tiles(const Matmul& call, const Stretch& stretch, std::size_t panel,
+                        std::size_t token, std::size_t end) noexcept {
+  for (; token + kTokens <= end; token += kTokens) {
+    tile<L, Panel, kPanels, kTokens>(call, stretch, panel, token);
   }
-  if constexpr (kTokens > 1) token_tiles<L, Panel, kPanels, kTokens / 2>(call, panel, token);
+  if constexpr (kTokens > 1) {
+    token_tiles<L, Panel, kPanels, next_smaller(kTokens)>(call, stretch, panel, token, end);
+  }
+}
+
+// One token: the weights are read once and nothing is worth keeping, but some panels go together to
+// cover the latency of the multiply-add.
+template <class L, class Panel>
+void matvec(const Matmul& call, std::size_t begin, std::size_t end) noexcept {
+  constexpr std::size_t kPanels = Panel::kInteger ? L::kIntegerGemvPanels : L::kGemvPanels;
+  const Stretch whole = {0, call.in_width};
+  std::size_t panel = begin;
+  for (; panel + kPanels <= end; panel += kPanels) tile<L, Panel, kPanels, 1>(call, whole, panel, 0);
+  for (; panel < end; ++panel) tile<L, Panel, 1, 1>(call, whole, panel, 0);
 }
 
 template <class L, class Panel>
 void matmul(const Matmul& call, std::size_t begin, std::size_t end) noexcept {
+  if (call.tokens == 1) return matvec<L, Panel>(call, begin, end);
   constexpr std::size_t kPanels = Panel::kInteger ? 1 : L::kPanels;
-  std::size_t panel = begin;
-  if (call.tokens == 1) {
-    for (; panel + L::kGemvPanels <= end; panel += L::kGemvPanels) {
-      tile<L, Panel, L::kGemvPanels, 1>(call, panel, 0);
+  constexpr std::size_t kTokens = Panel::kInteger ? L::kIntegerTokens : L::kTokens;
+  // A stretch of so many tokens' activations fills half of a second cache of 512 KiB.
+  constexpr std::size_t kTokenBlock = 128;
+  constexpr std::size_t kStretch = Panel::kInteger ? 4 * kFloatBlock : 2 * kFloatBlock;
+
+  for (std::size_t token = 0; token < call.tokens; token += kTokenBlock) {
+    const std::size_t last = std::min(token + kTokenBlock, call.tokens);
+    for (std::size_t k = 0; k < call.in_width; k += kStretch) {
+      const Stretch stretch = {k, std::min(k + kStretch, call.in_width)};
+      std::size_t panel = begin;
+      for (; panel + kPanels <= end; panel += kPanels) {
+        token_tiles<L, Panel, kPanels, kTokens>(call, stretch, panel, token, last);
+      }
+      for (; panel < end; ++panel) token_tiles<L, Panel, 1, kTokens>(call, stretch, panel, token, last);
     }
-    for (; panel < end; ++panel) tile<L, Panel, 1, 1>(call, panel, 0);
-    return;
   }
-  for (; panel + kPanels <= end; panel += kPanels) {
-    token_tiles<L, Panel, kPanels, L::kTokens>(call, panel, 0);
-  }
-  for (; panel < end; ++panel) token_tiles<L, Panel, 1, L::kTokens>(call, panel, 0);
 }
 
 // --- activations for the integer formats ------------------------------------------------------

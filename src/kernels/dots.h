@@ -1,0 +1,37 @@
+#pragma once
+
+// Sums of products of bytes for 16 rows at once, exact: what the integer formats are multiplied with.
+//
+//   ByteLanes<L>               4 unsigned bytes of each of 16 rows, row by row
+//     load(p), low_nibbles(b), high_nibbles(b)
+//   Dots<L, kLargest, kZero>   for each row, the sum of (u - kZero) * x over all that was added
+//     clear()
+//     add(u, x)                u: ByteLanes, no byte above kLargest; x: 4 signed bytes from -127 up,
+//                              the same for all rows
+//     fold()                   to be called after at most kTerms add(): where the processor sums
+//                              products in 16 bits, they are full then
+//     total(x_sum)             as IntLanes; x_sum: the sum of all x that was added, in every lane
+//
+// dots_scalar.h is the definition, dots_x86.h the rest.
+
+#include <cstdint>
+
+#include "kernels/lanes.h"
+
+namespace kinglet::kernels {
+
+// A sum of at most 32 products; no format needs more between two scales.
+constexpr std::size_t kMostTerms = 8;
+
+template <class Level>
+struct ByteLanes;
+
+template <class Level, int kLargest, int kZero>
+struct Dots;
+
+}  // namespace kinglet::kernels
+
+#include "kernels/dots_scalar.h"
+#if defined(__x86_64__)
+#include "kernels/dots_x86.h"
+#endif
