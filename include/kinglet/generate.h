@@ -16,7 +16,7 @@
 
 namespace kinglet {
 
-enum class CacheKind { kF16, kF32 };
+enum class CacheKind { kF16, kF32, kQ8_0 };
 
 struct GenerateOptions {
   CacheKind cache = CacheKind::kF16;

@@ -114,7 +114,7 @@ Model open_model(const ModelOptions& options) {
 void add_run_options(CLI::App* command, RunOptions& options) {
   add_integer(command, "-c,--ctx", options.context, 1, kMaxContext,
               "Context limit; default: the model's");
-  command->add_option("--cache-type", options.cache_type, "KV cache: f16 (default) or f32")
+  command->add_option("--cache-type", options.cache_type, "KV cache: f16 (default), f32 or q8_0")
       ->type_name("TYPE");
   add_integer(command, "--chunk", options.chunk, 1, 65536,
               "Tokens per prefill pass; changes speed and memory, never a bit");
@@ -123,7 +123,8 @@ void add_run_options(CLI::App* command, RunOptions& options) {
 CacheKind cache_kind(const RunOptions& options) {
   if (options.cache_type == "f16") return CacheKind::kF16;
   if (options.cache_type == "f32") return CacheKind::kF32;
-  throw bad_value("--cache-type", options.cache_type, "f16, f32");
+  if (options.cache_type == "q8_0") return CacheKind::kQ8_0;
+  throw bad_value("--cache-type", options.cache_type, "f16, f32, q8_0");
 }
 
 void add_verbosity(CLI::App* command, Verbosity& verbosity) {

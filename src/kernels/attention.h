@@ -10,33 +10,13 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <type_traits>
 
+#include "kernels/cached.h"
 #include "kernels/lanes.h"
 #include "kernels/rows.h"
 #include "kernels/table.h"
 
 namespace kinglet::kernels {
-
-template <class L>
-inline Lanes<L> load_cached(const float* from) {
-  return Lanes<L>::load(from);
-}
-template <class L>
-inline Lanes<L> load_cached(const std::uint16_t* from) {
-  return Lanes<L>::load_half(from);
-}
-template <class L>
-inline void store_cached(const Lanes<L>& x, float* to) {
-  x.store(to);
-}
-// Beyond the range of f16 the largest finite value stands; NaN stays.
-template <class L>
-inline void store_cached(const Lanes<L>& x, std::uint16_t* to) {
-  const Lanes<L> limit = Lanes<L>::broadcast(65504.0f);
-  const Lanes<L> capped = select_less(limit, x, limit, x);
-  select_less(capped, negative(limit), negative(limit), capped).store_half(to);
-}
 
 // Positions (or panels of them) [begin, end).
 struct Positions {
@@ -47,57 +27,84 @@ inline Positions overlap(const Positions& a, const Positions& b) {
   return {std::max(a.begin, b.begin), std::min(a.end, b.end)};
 }
 
-// Keys are interleaved by 16 positions, (S / 16, d, 16), so that a score's lanes are positions and
-// its sum runs along d; values lie in plain rows, so that lanes are dimensions.
 template <class L, class Cached>
 void store_key_value(const float* key, const float* value, std::size_t head_width,
-                     std::size_t position, void* keys, void* values,
-                     std::size_t value_stride) noexcept {
-  Cached* panel = static_cast<Cached*>(keys) + position / kKeyPanel * kKeyPanel * head_width +
-                  position % kKeyPanel;
-  Cached* row = static_cast<Cached*>(values) + position * value_stride;
-  for (std::size_t i = 0; i < head_width; i += kLaneCount) {
-    const std::size_t count = std::min(kLaneCount, head_width - i);
-    Cached rounded[kLaneCount];
-    store_cached(load_first<L>(key + i, count, 0.0f), rounded);
-    for (std::size_t j = 0; j < count; ++j) panel[(i + j) * kKeyPanel] = rounded[j];
-    store_cached(load_first<L>(value + i, count, 0.0f), row + i);
-  }
+                     std::size_t position, std::byte* keys, std::byte* values) noexcept {
+  Cached::template store_key<L>(key, head_width, position % kKeyPanel,
+                                keys + position / kKeyPanel * Cached::key_panel_bytes(head_width));
+  Cached::template store_value<L>(value, head_width, values + position * Cached::value_row_bytes(head_width));
 }
 
-// scores[q][p - 16 * panel] for the positions of one key panel and kQueries queries.
-template <class L, class Cached, std::size_t kQueries>
-inline void score_panel(const Attend& call, std::size_t first, std::size_t panel,
-                        float (*scores)[kChunk]) {
-  const Cached* keys =
-      static_cast<const Cached*>(call.keys) + panel * kKeyPanel * call.head_width;
-  Lanes<L> dot[kQueries];
+// How many queries are taken together: 8, 4, 3, 2, 1. A level's registers hold L::kLanesInFlight
+// sums; with fewer queries than that, each has several sums running, so that the multiply-add's
+// latency is covered.
+constexpr std::size_t fewer(std::size_t count) { return count > 4 ? 4 : count - 1; }
+template <class L>
+constexpr std::size_t sums_per_query(std::size_t queries) {
+  return std::max<std::size_t>(1, L::kLanesInFlight / queries);
+}
+
+// scores[q][p - 16 * panel] for the positions of kPanels key panels and kQueries queries.
+template <class L, class Cached, std::size_t kQueries, std::size_t kPanels>
+inline void score_panels(const Attend& call, std::size_t first, std::size_t panel,
+                         float (*scores)[kChunk]) {
+  const std::size_t panel_bytes = Cached::key_panel_bytes(call.head_width);
+  const std::byte* keys = call.keys + panel * panel_bytes;
+  Lanes<L> dot[kQueries][kPanels];
 #pragma GCC unroll 8
-  for (Lanes<L>& value : dot) value = Lanes<L>::broadcast(0.0f);
-  for (std::size_t i = 0; i < call.head_width; ++i) {
-    const Lanes<L> key = load_cached<L>(keys + i * kKeyPanel);
+  for (auto& row : dot) {
 #pragma GCC unroll 8
-    for (std::size_t q = 0; q < kQueries; ++q) {
-      dot[q] = fma(Lanes<L>::broadcast(call.queries[first + q].q[i]), key, dot[q]);
+    for (Lanes<L>& value : row) value = Lanes<L>::broadcast(0.0f);
+  }
+  for (std::size_t begin = 0; begin < call.head_width; begin += Cached::kScaled) {
+    typename Cached::template Scale<L> scale[kPanels];
+#pragma GCC unroll 8
+    for (std::size_t p = 0; p < kPanels; ++p) {
+      scale[p] = Cached::template key_scale<L>(keys + p * panel_bytes, begin);
+    }
+    const std::size_t end = std::min(begin + Cached::kScaled, call.head_width);
+    for (std::size_t i = begin; i < end; ++i) {
+      Lanes<L> key[kPanels];
+#pragma GCC unroll 8
+      for (std::size_t p = 0; p < kPanels; ++p) {
+        key[p] = Cached::template key<L>(keys + p * panel_bytes, i, scale[p]);
+      }
+#pragma GCC unroll 8
+      for (std::size_t q = 0; q < kQueries; ++q) {
+        const Lanes<L> x = Lanes<L>::broadcast(call.queries[first + q].q[i]);
+#pragma GCC unroll 8
+        for (std::size_t p = 0; p < kPanels; ++p) dot[q][p] = fma(x, key[p], dot[q][p]);
+      }
     }
   }
   const Lanes<L> scale = Lanes<L>::broadcast(call.scale);
   const std::size_t column = panel * kKeyPanel % kChunk;
 #pragma GCC unroll 8
-  for (std::size_t q = 0; q < kQueries; ++q) (dot[q] * scale).store(scores[first + q] + column);
+  for (std::size_t q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 8
+    for (std::size_t p = 0; p < kPanels; ++p) {
+      (dot[q][p] * scale).store(scores[first + q] + column + p * kKeyPanel);
+    }
+  }
 }
 
-// All queries' scores over some key panels of a chunk, in groups of 8, 4, 2, 1.
+// The queries from `first` on over some key panels of a chunk.
 template <class L, class Cached, std::size_t kQueries>
 inline void score_chunk(const Attend& call, std::size_t first, Positions panels,
                         float (*scores)[kChunk]) {
+  constexpr std::size_t kPanels = sums_per_query<L>(kQueries);
   for (; first + kQueries <= call.count; first += kQueries) {
-    for (std::size_t panel = panels.begin; panel < panels.end; ++panel) {
-      score_panel<L, Cached, kQueries>(call, first, panel, scores);
+    std::size_t panel = panels.begin;
+    for (; panel + kPanels <= panels.end; panel += kPanels) {
+      score_panels<L, Cached, kQueries, kPanels>(call, first, panel, scores);
     }
+    for (; panel < panels.end; ++panel) score_panels<L, Cached, kQueries, 1>(call, first, panel, scores);
   }
-  if constexpr (kQueries > 1) score_chunk<L, Cached, kQueries / 2>(call, first, panels, scores);
+  if constexpr (kQueries > 1) score_chunk<L, Cached, fewer(kQueries)>(call, first, panels, scores);
 }
+
+// A head's dimensions with the padding of its values.
+inline std::size_t padded(std::size_t head_width) { return round_up(head_width, kLaneCount); }
 
 // What a query has gathered so far, and what one chunk adds.
 struct Partial {
@@ -130,36 +137,63 @@ inline Partial exponentials(float* scores, std::size_t begin, std::size_t end) {
 }
 
 // mixed[q] = sum over `positions` of probs[q][p] * value(p), going on from what `mixed` holds, for
-// kQueries queries, 16 dimensions at a time.
-template <class L, class Cached, std::size_t kQueries>
-inline void mix_values(const Attend& call, std::size_t first, const Positions& positions,
-                       const float (*probs)[kChunk], float (*mixed)[kMaxHeadWidth]) {
-  for (std::size_t i = 0; i < call.value_stride; i += kLaneCount) {
-    const Cached* values = static_cast<const Cached*>(call.values) + i;
-    Lanes<L> acc[kQueries];
+// kQueries queries and 16 * kGroups dimensions from `at` on.
+template <class L, class Cached, std::size_t kQueries, std::size_t kGroups>
+inline void mix_dimensions(const Attend& call, std::size_t first, const Positions& positions,
+                           std::size_t at, const float (*probs)[kChunk],
+                           float (*mixed)[kMaxHeadWidth]) {
+  const std::size_t row_bytes = Cached::value_row_bytes(call.head_width);
+  Lanes<L> acc[kQueries][kGroups];
 #pragma GCC unroll 8
-    for (std::size_t q = 0; q < kQueries; ++q) acc[q] = Lanes<L>::load(mixed[first + q] + i);
-    for (std::size_t p = positions.begin; p < positions.end; ++p) {
-      const Lanes<L> value = load_cached<L>(values + p * call.value_stride);
+  for (std::size_t q = 0; q < kQueries; ++q) {
 #pragma GCC unroll 8
-      for (std::size_t q = 0; q < kQueries; ++q) {
-        acc[q] = fma(Lanes<L>::broadcast(probs[first + q][p % kChunk]), value, acc[q]);
-      }
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      acc[q][g] = Lanes<L>::load(mixed[first + q] + at + g * kLaneCount);
+    }
+  }
+  for (std::size_t p = positions.begin; p < positions.end; ++p) {
+    Lanes<L> value[kGroups];
+#pragma GCC unroll 8
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      value[g] = Cached::template value<L>(call.values + p * row_bytes, at + g * kLaneCount, call.head_width);
     }
 #pragma GCC unroll 8
-    for (std::size_t q = 0; q < kQueries; ++q) acc[q].store(mixed[first + q] + i);
+    for (std::size_t q = 0; q < kQueries; ++q) {
+      const Lanes<L> prob = Lanes<L>::broadcast(probs[first + q][p % kChunk]);
+#pragma GCC unroll 8
+      for (std::size_t g = 0; g < kGroups; ++g) acc[q][g] = fma(prob, value[g], acc[q][g]);
+    }
+  }
+#pragma GCC unroll 8
+  for (std::size_t q = 0; q < kQueries; ++q) {
+#pragma GCC unroll 8
+    for (std::size_t g = 0; g < kGroups; ++g) {
+      acc[q][g].store(mixed[first + q] + at + g * kLaneCount);
+    }
   }
 }
 
-// All queries over positions that they share, in groups of 8, 4, 2, 1.
+// All dimensions from `at` on, in groups of kGroups x 16, then of fewer.
+template <class L, class Cached, std::size_t kQueries, std::size_t kGroups>
+inline void mix_values(const Attend& call, std::size_t first, const Positions& positions, std::size_t at,
+                       const float (*probs)[kChunk], float (*mixed)[kMaxHeadWidth]) {
+  for (; at + kGroups * kLaneCount <= padded(call.head_width); at += kGroups * kLaneCount) {
+    mix_dimensions<L, Cached, kQueries, kGroups>(call, first, positions, at, probs, mixed);
+  }
+  if constexpr (kGroups > 1) {
+    mix_values<L, Cached, kQueries, fewer(kGroups)>(call, first, positions, at, probs, mixed);
+  }
+}
+
+// The queries from `first` on over positions that they share.
 template <class L, class Cached, std::size_t kQueries>
 inline void mix_shared(const Attend& call, std::size_t first, const Positions& positions,
                        const float (*probs)[kChunk], float (*mixed)[kMaxHeadWidth]) {
   for (; first + kQueries <= call.count; first += kQueries) {
-    mix_values<L, Cached, kQueries>(call, first, positions, probs, mixed);
+    mix_values<L, Cached, kQueries, sums_per_query<L>(kQueries)>(call, first, positions, 0, probs, mixed);
   }
   if constexpr (kQueries > 1) {
-    mix_shared<L, Cached, kQueries / 2>(call, first, positions, probs, mixed);
+    mix_shared<L, Cached, fewer(kQueries)>(call, first, positions, probs, mixed);
   }
 }
 
@@ -169,10 +203,11 @@ inline void mix_shared(const Attend& call, std::size_t first, const Positions& p
 template <class L, class Cached>
 inline void mix_chunk(const Attend& call, const Positions& chunk, const float (*probs)[kChunk],
                       float (*mixed)[kMaxHeadWidth]) {
+  constexpr std::size_t kGroups = sums_per_query<L>(1);
   Positions shared = chunk;
   for (std::size_t q = 0; q < call.count; ++q) {
     shared = overlap(shared, {call.queries[q].begin, call.queries[q].end});
-    std::fill_n(mixed[q], call.value_stride, 0.0f);
+    std::fill_n(mixed[q], padded(call.head_width), 0.0f);
   }
   const bool none_shared = shared.begin >= shared.end;
   if (none_shared) shared = {chunk.end, chunk.end};
@@ -180,14 +215,14 @@ inline void mix_chunk(const Attend& call, const Positions& chunk, const float (*
   for (std::size_t q = 0; q < call.count; ++q) {
     const Positions before = overlap({call.queries[q].begin, call.queries[q].end},
                                      {chunk.begin, shared.begin});
-    if (before.begin < before.end) mix_values<L, Cached, 1>(call, q, before, probs, mixed);
+    if (before.begin < before.end) mix_values<L, Cached, 1, kGroups>(call, q, before, 0, probs, mixed);
   }
   if (none_shared) return;
-  mix_shared<L, Cached, kMaxQueries>(call, 0, shared, probs, mixed);
+  mix_shared<L, Cached, L::kQueries>(call, 0, shared, probs, mixed);
   for (std::size_t q = 0; q < call.count; ++q) {
     const Positions after = overlap({call.queries[q].begin, call.queries[q].end},
                                     {shared.end, chunk.end});
-    if (after.begin < after.end) mix_values<L, Cached, 1>(call, q, after, probs, mixed);
+    if (after.begin < after.end) mix_values<L, Cached, 1, kGroups>(call, q, after, 0, probs, mixed);
   }
 }
 
@@ -232,7 +267,7 @@ void attend(const Attend& call) noexcept {
   const Positions all = covered(call);
   for (std::size_t base = all.begin / kChunk * kChunk; base < all.end; base += kChunk) {
     const Positions chunk = overlap(all, {base, base + kChunk});
-    score_chunk<L, Cached, kMaxQueries>(call, 0, panels_of(chunk), scores);
+    score_chunk<L, Cached, L::kQueries>(call, 0, panels_of(chunk), scores);
 
     Partial partial[kMaxQueries];
     for (std::size_t q = 0; q < call.count; ++q) {
@@ -248,9 +283,9 @@ void attend(const Attend& call) noexcept {
       if (query.begin >= chunk.end || query.end <= chunk.begin) continue;
       if (query.begin >= base) {  // the query's first chunk is taken as it is
         sofar[q] = partial[q];
-        std::copy_n(mixed[q], call.value_stride, acc[q]);
+        std::copy_n(mixed[q], padded(call.head_width), acc[q]);
       } else {
-        merge<L>(partial[q], mixed[q], call.value_stride, sofar[q], acc[q]);
+        merge<L>(partial[q], mixed[q], padded(call.head_width), sofar[q], acc[q]);
       }
     }
   }

@@ -36,6 +36,11 @@ struct Lanes<Scalar> {
     for (std::size_t i = 0; i < kLaneCount; ++i) out.lane[i] = dtype::float_from_bfloat(from[i]);
     return out;
   }
+  static Lanes load_bytes(const std::int8_t* from) {
+    Lanes out;
+    for (std::size_t i = 0; i < kLaneCount; ++i) out.lane[i] = static_cast<float>(from[i]);
+    return out;
+  }
   void store(float* to) const { std::memcpy(to, lane, sizeof(lane)); }
   // Round to nearest even. |x| <= 65504 or not finite.
   void store_half(std::uint16_t* to) const {

@@ -57,6 +57,15 @@ inline Sse load_bfloat(const std::uint16_t* from, Sse) {
   return Sse(_mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), bits)));
 }
 
+// Signed bytes as floats.
+inline Sse load_bytes(const std::int8_t* from, Sse) {
+  std::int32_t four = 0;
+  std::memcpy(&four, from, sizeof(four));
+  const __m128i bytes = _mm_cvtsi32_si128(four);
+  const __m128i words = _mm_unpacklo_epi8(bytes, bytes);  // a byte twice: its sign is on top
+  return Sse(_mm_cvtepi32_ps(_mm_srai_epi32(_mm_unpacklo_epi16(words, words), 24)));
+}
+
 inline Sse load_half(const std::uint16_t* from, Sse) {
   const __m128i bits = _mm_unpacklo_epi16(
       _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)), _mm_setzero_si128());
@@ -98,6 +107,10 @@ inline Avx load_bfloat(const std::uint16_t* from, Avx) {
       _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
   return Avx(_mm256_castsi256_ps(_mm256_slli_epi32(bits, 16)));
 }
+inline Avx load_bytes(const std::int8_t* from, Avx) {
+  return Avx(_mm256_cvtepi32_ps(
+      _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(from)))));
+}
 inline Avx load_half(const std::uint16_t* from, Avx) {
   return Avx(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
 }
@@ -124,6 +137,10 @@ inline Wide load_bfloat(const std::uint16_t* from, Wide) {
   const __m512i bits =
       _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
   return Wide(_mm512_castsi512_ps(_mm512_slli_epi32(bits, 16)));
+}
+inline Wide load_bytes(const std::int8_t* from, Wide) {
+  return Wide(_mm512_cvtepi32_ps(
+      _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)))));
 }
 inline Wide load_half(const std::uint16_t* from, Wide) {
   return Wide(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from))));

@@ -39,6 +39,11 @@ struct Lanes {
     }
     return out;
   }
+  static Lanes load_bytes(const std::int8_t* from) {
+    Lanes out;
+    for (std::size_t i = 0; i < kParts; ++i) out.part[i] = x86::load_bytes(from + i * kWidth, Part());
+    return out;
+  }
   void store(float* to) const {
     for (std::size_t i = 0; i < kParts; ++i) part[i].store_unaligned(to + i * kWidth);
   }

@@ -13,12 +13,14 @@ namespace kinglet::kernels {
 
 // kPanels and kTokens: the tile of a product with float weights that fits the registers; with integer
 // weights it is one panel and kIntegerTokens. kGemvPanels, kIntegerGemvPanels: how many panels one
-// token keeps in flight, to cover the latency of the multiply-add.
+// token keeps in flight, to cover the latency of the multiply-add. kQueries: how many queries
+// attention takes together at most, and kLanesInFlight how many sums of 16 lanes it keeps running.
 struct Scalar {
   static constexpr const char* kName = "scalar";
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 1, kTokens = 2, kGemvPanels = 1;
   static constexpr std::size_t kIntegerTokens = 2, kIntegerGemvPanels = 1;
+  static constexpr std::size_t kQueries = 2, kLanesInFlight = 2;
 };
 
 #if defined(__x86_64__)
@@ -28,6 +30,7 @@ struct Sse2 {
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 1, kTokens = 2, kGemvPanels = 1;
   static constexpr std::size_t kIntegerTokens = 2, kIntegerGemvPanels = 1;
+  static constexpr std::size_t kQueries = 2, kLanesInFlight = 2;
 };
 struct Avx2 {
   using Arch = xsimd::fma3<xsimd::avx2>;
@@ -35,6 +38,7 @@ struct Avx2 {
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 1, kTokens = 6, kGemvPanels = 4;
   static constexpr std::size_t kIntegerTokens = 4, kIntegerGemvPanels = 2;
+  static constexpr std::size_t kQueries = 4, kLanesInFlight = 4;
 };
 struct Avx512 {
   using Arch = xsimd::avx512bw;
@@ -42,6 +46,7 @@ struct Avx512 {
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 2, kTokens = 8, kGemvPanels = 4;
   static constexpr std::size_t kIntegerTokens = 8, kIntegerGemvPanels = 2;
+  static constexpr std::size_t kQueries = 8, kLanesInFlight = 8;
 };
 struct Avx512Vnni : Avx512 {
   static constexpr const char* kName = "avx512vnni";

@@ -11,7 +11,7 @@ namespace kinglet::kernels {
 
 template <class L, class Cached>
 constexpr CacheFunctions cache_functions() {
-  return {store_key_value<L, Cached>, attend<L, Cached>, probabilities<L, Cached>};
+  return {Cached::key_panel_bytes, Cached::value_row_bytes, store_key_value<L, Cached>, attend<L, Cached>, probabilities<L, Cached>};
 }
 
 template <class L, class... Entries>
@@ -19,8 +19,9 @@ constexpr Table make_table(std::tuple<Entries...>*) {
   return {.isa = L::kName,
           .matmul = {matmul<L, typename Entries::Panel>...},
           .quantize = quantize<L>,
-          .cache_f32 = cache_functions<L, float>(),
-          .cache_f16 = cache_functions<L, std::uint16_t>(),
+          .cache_f32 = cache_functions<L, F32Cache>(),
+          .cache_f16 = cache_functions<L, F16Cache>(),
+          .cache_q8_0 = cache_functions<L, Q8Cache>(),
           .inverse_rms = inverse_rms<L>,
           .scale = scale<L>,
           .softmax = softmax<L>,

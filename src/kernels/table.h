@@ -56,18 +56,20 @@ constexpr std::size_t kChunk = 128;         // positions of a chunk (rule 4)
 struct Attend {
   const Query* queries = nullptr;
   std::size_t count = 0;
-  const void* keys = nullptr;    // (S / 16, d, 16): 16 positions interleaved
-  const void* values = nullptr;  // (S, value_stride)
-  std::size_t head_width = 0;    // d
-  std::size_t value_stride = 0;  // d rounded up to 16; the padding is zero
+  const std::byte* keys = nullptr;    // panels of 16 positions (cached.h)
+  const std::byte* values = nullptr;  // a row per position
+  std::size_t head_width = 0;         // d
   float scale = 0;
 };
 
 // The functions for one type of cache.
 struct CacheFunctions {
+  // The same on every level: bytes of 16 positions' keys, and of one position's value.
+  std::size_t (*key_panel_bytes)(std::size_t head_width) noexcept;
+  std::size_t (*value_row_bytes)(std::size_t head_width) noexcept;
   // Writes one key (d) and value (d) of one head at `position`.
   void (*store)(const float* key, const float* value, std::size_t head_width, std::size_t position,
-                void* keys, void* values, std::size_t value_stride) noexcept;
+                std::byte* keys, std::byte* values) noexcept;
   void (*attend)(const Attend& call) noexcept;
   // The probabilities of one query over its positions: probs[p], p in [begin, end).
   void (*probabilities)(const Attend& call, float* probs) noexcept;
@@ -84,7 +86,7 @@ struct Table {
   void (*quantize)(const float* x, std::size_t begin, std::size_t end, const Int8Rows& out,
                    std::size_t row) noexcept;
 
-  CacheFunctions cache_f32, cache_f16;
+  CacheFunctions cache_f32, cache_f16, cache_q8_0;
 
   // 1 / sqrt(mean(x^2) + eps), and y[i] = (x[i] * factor) * weight[i]: RMSNorm in two halves, since
   // the first needs the whole row and the second may be split.

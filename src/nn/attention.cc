@@ -43,8 +43,7 @@ void Attention::store(const Member& me, const Pass& pass, ConstRows k, ConstRows
     const auto layer = static_cast<std::size_t>(layer_);
     cache.functions(pass.kernels)
         .store(k.row(row) + head * heads_.width, v.row(row) + head * heads_.width, heads_.width,
-               place.position, cache.keys(layer, head), cache.values(layer, head),
-               cache.value_stride());
+               place.position, cache.keys(layer, head), cache.values(layer, head));
   }
   me.sync();
 }
@@ -54,7 +53,6 @@ kernels::Attend Attention::call_for(const KvCache& cache, std::size_t kv_head) c
   return {.keys = cache.keys(layer, kv_head),
           .values = cache.values(layer, kv_head),
           .head_width = heads_.width,
-          .value_stride = cache.value_stride(),
           .scale = heads_.scale};
 }
 

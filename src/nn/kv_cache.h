@@ -2,8 +2,8 @@
 
 // The keys and values of one sequence, all layers: what attention reads back.
 //
-// For each layer and key/value head, keys lie interleaved by 16 positions, (S / 16, d, 16), and
-// values in rows, (S, d rounded up to 16), as kernels/attention.h reads them.
+// For each layer and key/value head, the keys of all positions and then the values, as
+// kernels/cached.h lays them out for each type.
 
 #include <cstddef>
 
@@ -13,7 +13,7 @@
 
 namespace kinglet::nn {
 
-enum class CacheType { kF16, kF32 };
+enum class CacheType { kF16, kF32, kQ8_0 };
 
 class KvCache {
  public:
@@ -30,24 +30,24 @@ class KvCache {
   // Forgets all positions from `length` on.
   void truncate(std::size_t length) { length_ = length; }
 
-  void* keys(std::size_t layer, std::size_t kv_head) const;
-  void* values(std::size_t layer, std::size_t kv_head) const;
-  std::size_t value_stride() const { return value_stride_; }
+  std::byte* keys(std::size_t layer, std::size_t kv_head) const;
+  std::byte* values(std::size_t layer, std::size_t kv_head) const;
 
   // The kernels for this type of cache.
   const kernels::CacheFunctions& functions(const kernels::Table& table) const {
-    return type_ == CacheType::kF16 ? table.cache_f16 : table.cache_f32;
+    return functions_of(table, type_);
   }
 
   static std::size_t bytes_needed(const Shape& shape, std::size_t capacity, CacheType type);
 
  private:
+  static const kernels::CacheFunctions& functions_of(const kernels::Table& table, CacheType type);
+
   CacheType type_;
   std::size_t capacity_;
   std::size_t length_ = 0;
   std::size_t kv_heads_;
-  std::size_t value_stride_;  // d rounded up to 16
-  std::size_t key_bytes_;     // of one layer's head
+  std::size_t key_bytes_;  // of one layer's head
   std::size_t value_bytes_;
   AlignedBytes memory_;
 };

@@ -11,6 +11,7 @@
 
 #include "io/safetensors_writer.h"
 #include "kinglet/error.h"
+#include "runtime/cache_type.h"
 #include "runtime/engine.h"
 #include "runtime/model_parts.h"
 
@@ -96,7 +97,7 @@ void dump_activations(const Model& model, std::span<const TokenId> ids, const Du
   const std::size_t chunk = std::min(options.chunk, ids.size());
   Engine engine(decoder, options.threads, chunk, chunk);
   nn::KvCache cache(decoder.shape(), ids.size(),
-                    options.cache == CacheKind::kF32 ? nn::CacheType::kF32 : nn::CacheType::kF16);
+                    cache_type(options.cache));
   std::vector<std::size_t> wanted(chunk);
   std::iota(wanted.begin(), wanted.end(), std::size_t{0});
   for (; first < ids.size(); first += chunk) {

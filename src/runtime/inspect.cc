@@ -17,6 +17,7 @@
 #include "nn/kv_cache.h"
 #include "nn/workspace.h"
 #include "runtime/built_in.h"
+#include "runtime/cache_type.h"
 #include "runtime/open_tokenizer.h"
 #include "tensor/weight.h"
 
@@ -91,7 +92,7 @@ Inspection::Runnable sizes_of(const io::ModelFile& file, const InspectOptions& o
   sizes.cache_context = options.context == 0 ? shape.context : options.context;
   sizes.cache_bytes = nn::KvCache::bytes_needed(
       shape, sizes.cache_context,
-      options.cache == CacheKind::kF32 ? nn::CacheType::kF32 : nn::CacheType::kF16);
+      cache_type(options.cache));
   sizes.scratch_bytes = nn::Workspace::bytes_needed(shape, options.chunk, 1);
   return sizes;
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/cache_type.h"
 #include "runtime/model_parts.h"
 
 namespace kinglet {
@@ -14,7 +15,7 @@ Sequence::Sequence(const Model& model, const Request& request, const GenerateOpt
       limit_(limit),
       cache_(model.parts().model->shape(),
              std::min(limit, request.prompt.size() + request.tokens),
-             options.cache == CacheKind::kF32 ? nn::CacheType::kF32 : nn::CacheType::kF16),
+             cache_type(options.cache)),
       sampler_(request.sampling, model.vocabulary()),
       stop_text_(request.stops) {
   if (model.tokenizer() != nullptr) stream_.emplace(*model.tokenizer());

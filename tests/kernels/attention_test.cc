@@ -19,17 +19,36 @@ using kernels::kChunk;
 using kernels::kKeyPanel;
 using kernels::Query;
 
-enum class Cached { kF32, kF16 };
+enum class Cached { kF32, kF16, kQ8_0 };
+constexpr Cached kAllTypes[] = {Cached::kF32, Cached::kF16, Cached::kQ8_0};
 
 const kernels::CacheFunctions& functions(const kernels::Table& table, Cached type) {
-  return type == Cached::kF16 ? table.cache_f16 : table.cache_f32;
+  return type == Cached::kF32 ? table.cache_f32 : type == Cached::kF16 ? table.cache_f16 : table.cache_q8_0;
 }
 
-// As the cache holds a value: rounded to f16, beyond its range the largest.
-float as_cached(float x, Cached type) {
-  if (type == Cached::kF32) return x;
-  const float limited = std::clamp(x, -65504.0f, 65504.0f);
-  return static_cast<float>(half_value(dtype::half_from_float(limited)));
+// As the cache holds them. f16: rounded, beyond its range the largest. q8_0: blocks of 32 with one
+// scale, an f16; the last block may be short.
+float half_of(float x) {
+  return static_cast<float>(half_value(dtype::half_from_float(std::clamp(x, -65504.0f, 65504.0f))));
+}
+std::vector<float> as_cached(std::vector<float> x, Cached type) {
+  if (type == Cached::kF16) std::transform(x.begin(), x.end(), x.begin(), half_of);
+  if (type != Cached::kQ8_0) return x;
+  for (std::size_t begin = 0; begin < x.size(); begin += 32) {
+    const std::span<float> block = std::span(x).subspan(begin, std::min<std::size_t>(32, x.size() - begin));
+    float amax = 0;
+    for (const float value : block) amax = std::max(amax, std::fabs(value));
+    const float scale = half_of(amax / 127.0f);
+    for (float& value : block) {
+      value = amax < 1e-30f ? 0.0f : scale * static_cast<float>(std::nearbyint(value * (127.0f / amax)));
+    }
+  }
+  return x;
+}
+
+template <class T>
+std::byte* bytes_of(std::vector<T>& values) {
+  return reinterpret_cast<std::byte*>(values.data());
 }
 
 // One head's cache of `positions` keys and values, filled through a table's store().
@@ -39,30 +58,27 @@ class Head {
        std::uint64_t seed)
       : type_(type),
         width_(width),
-        stride_(round_up(width, 16)),
-        keys_(round_up(positions, kKeyPanel) * width * bytes(), std::byte{0xFF}),  // NaNs
-        values_(positions * stride_ * bytes(), std::byte{0xFF}) {
+        keys_(ceil_div(positions, kKeyPanel) * functions(table, type).key_panel_bytes(width),
+              std::byte{0xFF}),  // NaNs
+        values_(positions * functions(table, type).value_row_bytes(width), std::byte{0xFF}) {
     Random random(seed);
     for (std::size_t p = 0; p < positions; ++p) {
       const std::vector<float> key = random.values(width, -2.0f, 2.0f), value = random.values(width);
       store(table, p, key.data(), value.data());
-      for (std::size_t i = 0; i < width; ++i) {
-        plain_keys_.push_back(as_cached(key[i], type));
-        plain_values_.push_back(as_cached(value[i], type));
-      }
+      const std::vector<float> held_key = as_cached(key, type), held_value = as_cached(value, type);
+      plain_keys_.insert(plain_keys_.end(), held_key.begin(), held_key.end());
+      plain_values_.insert(plain_values_.end(), held_value.begin(), held_value.end());
     }
   }
 
   void store(const kernels::Table& table, std::size_t position, const float* key,
              const float* value) {
-    functions(table, type_).store(key, value, width_, position, keys_.data(), values_.data(),
-                                  stride_);
+    functions(table, type_).store(key, value, width_, position, keys_.data(), values_.data());
   }
 
   Attend call(const std::vector<Query>& queries) const {
     return {.queries = queries.data(), .count = queries.size(), .keys = keys_.data(),
-            .values = values_.data(), .head_width = width_, .value_stride = stride_,
-            .scale = scale()};
+            .values = values_.data(), .head_width = width_, .scale = scale()};
   }
   float scale() const { return static_cast<float>(1 / std::sqrt(static_cast<double>(width_))); }
   std::size_t width() const { return width_; }
@@ -73,10 +89,8 @@ class Head {
   const std::vector<std::byte>& value_bytes() const { return values_; }
 
  private:
-  std::size_t bytes() const { return type_ == Cached::kF16 ? 2 : 4; }
-
   Cached type_;
-  std::size_t width_, stride_;
+  std::size_t width_;
   std::vector<std::byte> keys_, values_;
   std::vector<float> plain_keys_, plain_values_;  // (S, d), as cached
 };
@@ -215,7 +229,7 @@ INSTANTIATE_TEST_SUITE_P(Levels, AttentionTest, all_levels(), level_name);
 }
 
 TEST_P(AttentionTest, EveryHeadWidthAndLengthGivesTheBitsOfTheRule) {
-  for (const Cached type : {Cached::kF32, Cached::kF16}) {
+  for (const Cached type : kAllTypes) {
     for (const std::size_t width : {2, 8, 48, 64, 80, 128}) {
       const Head head(kernels(), type, width, 300, width);
       for (const std::size_t end : {1, 2, 15, 16, 17, 33, 127, 128, 129, 143, 255, 256, 257, 300}) {
@@ -236,7 +250,7 @@ TEST_P(AttentionTest, EveryLengthUpToThreeChunksGivesTheBitsOfTheRule) {
 // without a position in common among them.
 TEST_P(AttentionTest, OneToEightQueriesWithDifferentRangesDoNotDisturbEachOther) {
   Random random(2);
-  for (const Cached type : {Cached::kF32, Cached::kF16}) {
+  for (const Cached type : kAllTypes) {
     const Head head(kernels(), type, 48, 300, 3);
     for (std::size_t count = 1; count <= 8; ++count) {
       for (const std::size_t first : {0, 13, 125, 250}) {
@@ -257,7 +271,7 @@ TEST_P(AttentionTest, OneToEightQueriesWithDifferentRangesDoNotDisturbEachOther)
 }
 
 TEST_P(AttentionTest, TinyHeadsGiveTheBitsOfTheRule) {
-  for (const Cached type : {Cached::kF32, Cached::kF16}) {
+  for (const Cached type : kAllTypes) {
     const Head head(kernels(), type, 6, 140, 4);
     ASSERT_TRUE(check(kernels(), head, {{0, 1}}, 1));
     ASSERT_TRUE(check(kernels(), head, {{0, 138}, {0, 139}, {120, 140}}, 2));
@@ -272,7 +286,7 @@ TEST_P(AttentionTest, TheWidestHeadFits) {
 // What lies in the cache outside a query's range, other sequences' leavings or the future of the
 // same one, must not reach it: 0 * NaN would be NaN.
 TEST_P(AttentionTest, GarbageOutsideAQuerysRangeDoesNotReachIt) {
-  for (const Cached type : {Cached::kF32, Cached::kF16}) {
+  for (const Cached type : kAllTypes) {
     for (const Interval& range : {Interval{0, 50}, {20, 60}, {130, 131}, {100, 200}, {0, 128}}) {
       Head head(kernels(), type, 16, 288, 6);
       Random random(7);
@@ -296,7 +310,7 @@ TEST_P(AttentionTest, GarbageOutsideAQuerysRangeDoesNotReachIt) {
 }
 
 TEST_P(AttentionTest, StoreLaysOutTheBytesOfTheScalarLevel) {
-  for (const Cached type : {Cached::kF32, Cached::kF16}) {
+  for (const Cached type : kAllTypes) {
     for (const std::size_t width : {2, 6, 16, 80}) {
       const Head one(kernels(), type, width, 37, 8), other(scalar_table(), type, width, 37, 8);
       EXPECT_EQ(one.key_bytes(), other.key_bytes()) << "width " << width;
@@ -308,7 +322,7 @@ TEST_P(AttentionTest, StoreLaysOutTheBytesOfTheScalarLevel) {
 TEST_P(AttentionTest, StorePutsKeysIntoPanelsAndPadsValuesWithZeros) {
   const float key[2] = {1.0f, 2.0f}, value[2] = {3.0f, 4.0f};
   std::vector<float> keys(32 * 2, -1.0f), values(32 * 16, -1.0f);
-  kernels().cache_f32.store(key, value, 2, 18, keys.data(), values.data(), 16);
+  kernels().cache_f32.store(key, value, 2, 18, bytes_of(keys), bytes_of(values));
   std::vector<float> want_keys(32 * 2, -1.0f), want_values(32 * 16, -1.0f);
   want_keys[32 + 2] = 1.0f;       // panel 1, dimension 0, position 2 of the panel
   want_keys[32 + 16 + 2] = 2.0f;  // dimension 1
@@ -325,18 +339,18 @@ TEST_P(AttentionTest, StoreRoundsToHalfAndSaturates) {
   const std::uint16_t want[] = {0x7BFF, 0x7BFF, 0x7BFF, 0x7BFF, 0x7BFF, 0xFBFF, 0xFBFF, 0xFBFF,
                                 0x0000, 0x8000, 0x0001, 0x0000, 0x0001, 0x6800, 0x6802, 0x0400};
   std::vector<std::uint16_t> keys(16 * 16), values(16);
-  kernels().cache_f16.store(in, in, 16, 0, keys.data(), values.data(), 16);
+  kernels().cache_f16.store(in, in, 16, 0, bytes_of(keys), bytes_of(values));
   for (std::size_t i = 0; i < 16; ++i) {
     EXPECT_EQ(values[i], want[i]) << in[i];
     EXPECT_EQ(keys[i * 16], want[i]) << in[i];
   }
   const std::vector<float> nans(16, NAN);
-  kernels().cache_f16.store(nans.data(), nans.data(), 16, 0, keys.data(), values.data(), 16);
+  kernels().cache_f16.store(nans.data(), nans.data(), 16, 0, bytes_of(keys), bytes_of(values));
   EXPECT_TRUE(std::isnan(dtype::float_from_half(values[0])));
 }
 
 TEST_P(AttentionTest, ProbabilitiesSumToOneAndAgreeWithAttend) {
-  for (const Cached type : {Cached::kF32, Cached::kF16}) {
+  for (const Cached type : kAllTypes) {
     const Head head(kernels(), type, 16, 300, 9);
     Random random(10);
     const std::vector<float> q = random.values(16, -2.0f, 2.0f);

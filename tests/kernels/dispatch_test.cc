@@ -23,7 +23,7 @@ TEST(DispatchTest, EveryTableIsWholeAndNamedAsItsLevel) {
   for (const kernels::Table* table : kernels::available()) {
     EXPECT_THAT(kernels::built_in(), ::testing::Contains(std::string_view(table->isa)));
     for (const auto function : table->matmul) EXPECT_NE(function, nullptr) << table->isa;
-    for (const kernels::CacheFunctions* cache : {&table->cache_f32, &table->cache_f16}) {
+    for (const kernels::CacheFunctions* cache : {&table->cache_f32, &table->cache_f16, &table->cache_q8_0}) {
       EXPECT_NE(cache->store, nullptr) << table->isa;
       EXPECT_NE(cache->attend, nullptr) << table->isa;
       EXPECT_NE(cache->probabilities, nullptr) << table->isa;

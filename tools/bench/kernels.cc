@@ -86,7 +86,8 @@ void time_attend(benchmark::State& state, const kernels::Table* table, std::size
   for (std::size_t i = 0; i < 8; ++i) {
     queries[i] = {q.data() + i * kWidth, out.data() + i * kWidth, 0, positions};
   }
-  const kernels::Attend call = {queries, 8, keys.data(), values.data(), kWidth, kWidth, 0.125f};
+  const kernels::Attend call = {queries, 8, reinterpret_cast<const std::byte*>(keys.data()),
+                                reinterpret_cast<const std::byte*>(values.data()), kWidth, 0.125f};
   for (auto _ : state) {
     table->cache_f16.attend(call);
     benchmark::ClobberMemory();
