@@ -39,26 +39,6 @@ inline Lanes<L> maximum(const Lanes<L>& a, const Lanes<L>& b) {
   return select_less(a, b, b, a);
 }
 
-// Over the lanes by the tree 8-4-2-1: lane i with lane i + 8, then + 4, + 2, + 1.
-template <class L>
-inline float sum(const Lanes<L>& x) {
-  float lane[kLaneCount];
-  x.store(lane);
-  for (std::size_t half = 8; half > 0; half /= 2) {
-    for (std::size_t i = 0; i < half; ++i) lane[i] = lane[i] + lane[i + half];
-  }
-  return lane[0];
-}
-template <class L>
-inline float largest(const Lanes<L>& x) {
-  float lane[kLaneCount];
-  x.store(lane);
-  for (std::size_t half = 8; half > 0; half /= 2) {
-    for (std::size_t i = 0; i < half; ++i) lane[i] = lane[i] < lane[i + half] ? lane[i + half] : lane[i];
-  }
-  return lane[0];
-}
-
 // e^x to about 1 ulp. Exactly 0 below -87.33654 (the smallest normal result), infinite from
 // 88.72284 up, NaN for NaN.
 //
@@ -66,7 +46,7 @@ inline float largest(const Lanes<L>& x) {
 // then n into the exponent. Adding 1.5 * 2^23 rounds to a whole number, half to even, on every
 // machine alike.
 template <class L>
-inline Lanes<L> exp(const Lanes<L>& x) {
+[[gnu::always_inline]] inline Lanes<L> exp(const Lanes<L>& x) {
   const auto constant = [](float value) { return Lanes<L>::broadcast(value); };
   const Lanes<L> rounder = constant(0x1.8p23f);
   const Lanes<L> shifted = fma(x, constant(0x1.715476p0f), rounder);  // x / ln 2

@@ -41,6 +41,10 @@ struct Lanes<Scalar> {
     for (std::size_t i = 0; i < kLaneCount; ++i) out.lane[i] = static_cast<float>(from[i]);
     return out;
   }
+  // Whole numbers of at most 127 in magnitude.
+  void store_bytes(std::int8_t* to) const {
+    for (std::size_t i = 0; i < kLaneCount; ++i) to[i] = static_cast<std::int8_t>(lane[i]);
+  }
   void store(float* to) const { std::memcpy(to, lane, sizeof(lane)); }
   // Round to nearest even. |x| <= 65504 or not finite.
   void store_half(std::uint16_t* to) const {
@@ -95,6 +99,22 @@ inline ScalarLanes absolute(const ScalarLanes& a) {
   return each_lane<ScalarLanes>([&](std::size_t i) {
     return std::bit_cast<float>(std::bit_cast<std::uint32_t>(a.lane[i]) & 0x7FFFFFFFu);
   });
+}
+
+// Lane i with lane i + 8, then + 4, + 2, + 1.
+inline float sum(ScalarLanes x) {
+  for (std::size_t half = 8; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) x.lane[i] = x.lane[i] + x.lane[i + half];
+  }
+  return x.lane[0];
+}
+inline float largest(ScalarLanes x) {
+  for (std::size_t half = 8; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) {
+      x.lane[i] = x.lane[i] < x.lane[i + half] ? x.lane[i + half] : x.lane[i];
+    }
+  }
+  return x.lane[0];
 }
 
 inline ScalarInts operator+(const ScalarInts& a, const ScalarInts& b) {

@@ -89,6 +89,26 @@ inline void store_half(Sse value, std::uint16_t* to) {
   for (std::size_t i = 0; i < 4; ++i) to[i] = dtype::half_from_float(lane[i]);
 }
 
+// Over the lanes: i with i + 2, then + 1. The second operand of a maximum stands where one is NaN.
+inline float sum(Sse x) {
+  const __m128 two = _mm_add_ps(x, _mm_movehl_ps(x, x));
+  return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+inline float largest(Sse x) {
+  const __m128 two = _mm_max_ps(_mm_movehl_ps(x, x), x);
+  return _mm_cvtss_f32(_mm_max_ss(_mm_shuffle_ps(two, two, 1), two));
+}
+
+// Whole numbers of at most 127 in magnitude.
+template <class SseLanes>
+inline void store_bytes(const SseLanes& x, std::int8_t* to)
+  requires(SseLanes::kParts == 4)
+{
+  const __m128i low = _mm_packs_epi32(_mm_cvtps_epi32(x.part[0]), _mm_cvtps_epi32(x.part[1]));
+  const __m128i high = _mm_packs_epi32(_mm_cvtps_epi32(x.part[2]), _mm_cvtps_epi32(x.part[3]));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_packs_epi16(low, high));
+}
+
 // --- AVX2 with FMA and F16C -------------------------------------------------------------------
 
 #if defined(__AVX2__)
@@ -117,6 +137,23 @@ inline Avx load_half(const std::uint16_t* from, Avx) {
 inline void store_half(Avx value, std::uint16_t* to) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
                    _mm256_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+inline float sum(Avx x) {
+  return sum(Sse(_mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1))));
+}
+inline float largest(Avx x) {
+  return largest(Sse(_mm_max_ps(_mm256_extractf128_ps(x, 1), _mm256_castps256_ps128(x))));
+}
+
+template <class AvxLanes>
+inline void store_bytes(const AvxLanes& x, std::int8_t* to)
+  requires(AvxLanes::kParts == 2)
+{
+  const __m256i words = _mm256_packs_epi32(_mm256_cvtps_epi32(x.part[0]), _mm256_cvtps_epi32(x.part[1]));
+  const __m256i ordered = _mm256_permute4x64_epi64(words, _MM_SHUFFLE(3, 1, 2, 0));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to),
+                   _mm_packs_epi16(_mm256_castsi256_si128(ordered), _mm256_extracti128_si256(ordered, 1)));
 }
 #endif
 
@@ -148,6 +185,20 @@ inline Wide load_half(const std::uint16_t* from, Wide) {
 inline void store_half(Wide value, std::uint16_t* to) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(to),
                       _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+inline float sum(Wide x) {
+  return sum(Avx(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1))));
+}
+inline float largest(Wide x) {
+  return largest(Avx(_mm256_max_ps(_mm512_extractf32x8_ps(x, 1), _mm512_castps512_ps256(x))));
+}
+
+template <class WideLanes>
+inline void store_bytes(const WideLanes& x, std::int8_t* to)
+  requires(WideLanes::kParts == 1)
+{
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(x.part[0])));
 }
 #endif
 

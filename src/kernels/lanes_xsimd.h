@@ -44,6 +44,7 @@ struct Lanes {
     for (std::size_t i = 0; i < kParts; ++i) out.part[i] = x86::load_bytes(from + i * kWidth, Part());
     return out;
   }
+  void store_bytes(std::int8_t* to) const { x86::store_bytes(*this, to); }
   void store(float* to) const {
     for (std::size_t i = 0; i < kParts; ++i) part[i].store_unaligned(to + i * kWidth);
   }
@@ -104,6 +105,24 @@ inline Lanes<L> select_less(const Lanes<L>& a, const Lanes<L>& b, const Lanes<L>
 template <class L>
 inline Lanes<L> absolute(const Lanes<L>& a) {
   return each_part<Lanes<L>>([&](std::size_t i) { return xsimd::abs(a.part[i]); });
+}
+
+// Part by part down to one, then inside it: the tree 8-4-2-1.
+template <class L>
+inline float sum(Lanes<L> x) {
+  for (std::size_t half = Lanes<L>::kParts / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) x.part[i] = x.part[i] + x.part[i + half];
+  }
+  return x86::sum(x.part[0]);
+}
+template <class L>
+inline float largest(Lanes<L> x) {
+  for (std::size_t half = Lanes<L>::kParts / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) {
+      x.part[i] = xsimd::select(x.part[i] < x.part[i + half], x.part[i + half], x.part[i]);
+    }
+  }
+  return x86::largest(x.part[0]);
 }
 
 template <class L>

@@ -6,7 +6,9 @@
 // every sum runs along K in one fixed order, so a result does not depend on the tile it was in.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 #include "dtype/half.h"
@@ -312,25 +314,21 @@ void quantize(const float* x, std::size_t begin, std::size_t end, const Int8Rows
     std::int32_t* sums = out.sums + row * (out.stride / 16) + k / 16;
 
     // A NaN is lost by comparisons but not by sums; an infinity is larger than all.
-    const float check = sum(first - first) + sum(second - second);
-    const bool is_finite = check == 0.0f;
-    const bool is_zero = is_finite && amax < 1e-30f;
-    *scale = !is_finite ? NAN : is_zero ? 0.0f : amax / 127.0f;
-    const Lanes<L> inverse =
-        Lanes<L>::broadcast(is_finite && !is_zero ? 127.0f / amax : 0.0f);
-
-    float rounded[32];
-    ((first * inverse + rounder) - rounder).store(rounded);
-    ((second * inverse + rounder) - rounder).store(rounded + 16);
-    for (std::size_t half = 0; half < 2; ++half) {
-      std::int32_t total = 0;
-      for (std::size_t i = 16 * half; i < 16 * half + 16; ++i) {
-        const auto q = static_cast<std::int32_t>(is_finite ? rounded[i] : 0.0f);
-        values[i] = static_cast<std::int8_t>(q);
-        total += q;
-      }
-      sums[half] = total;
+    if (sum((first - first) + (second - second)) != 0.0f) {
+      *scale = NAN;
+      std::memset(values, 0, 32);
+      sums[0] = sums[1] = 0;
+      continue;
     }
+    const bool is_zero = amax < 1e-30f;
+    *scale = is_zero ? 0.0f : amax / 127.0f;
+    const Lanes<L> inverse = Lanes<L>::broadcast(is_zero ? 0.0f : 127.0f / amax);
+    const Lanes<L> first_q = (first * inverse + rounder) - rounder;
+    const Lanes<L> second_q = (second * inverse + rounder) - rounder;
+    first_q.store_bytes(values);
+    second_q.store_bytes(values + 16);
+    sums[0] = static_cast<std::int32_t>(sum(first_q));  // exact: whole and small
+    sums[1] = static_cast<std::int32_t>(sum(second_q));
   }
 }
 

@@ -47,8 +47,8 @@ struct Query {
   std::size_t end = 0;
 };
 
-// Up to 8 query heads that read the same key/value head.
-constexpr std::size_t kMaxQueries = 8;
+// Up to 12 query heads that read the same key/value head: whole tiles for groups of 1, 2, 3, 4, 6.
+constexpr std::size_t kMaxQueries = 12;
 constexpr std::size_t kMaxHeadWidth = 512;
 constexpr std::size_t kKeyPanel = 16;       // positions of a key panel: lanes are positions
 constexpr std::size_t kChunk = 128;         // positions of a chunk (rule 4)

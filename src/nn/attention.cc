@@ -62,7 +62,7 @@ kernels::Query Attention::query_for(const Place& place, const float* q, float* o
 }
 
 // Query heads that share a key/value head, of neighbouring rows of one sequence, go together, so
-// that what is read of the cache serves up to 8 of them. Every query's sums are its own, so the
+// that what is read of the cache serves up to 12 of them. Every query's sums are its own, so the
 // grouping changes no bit. Groups are dealt out in turn: later rows see more and cost more.
 void Attention::attend(const Member& me, const Pass& pass, ConstRows q, Rows mixed) const {
   const std::size_t group = heads_.query / heads_.key_value;
