@@ -54,8 +54,10 @@ Weight Binder::matrix(const std::string& name, std::size_t out, std::size_t in) 
   weight.out = out;
   weight.in = in;
   weight.panel_bytes = dtype::panel_bytes(tensor.dtype, in);
-  weight.panels = AlignedBytes(weight.panel_count() * weight.panel_bytes);
-  bytes_ += weight.panels.size();
+  const std::size_t bytes = weight.panel_count() * weight.panel_bytes;
+  std::byte* panels = arena_.take(bytes);
+  weight.panels = panels;
+  bytes_ += bytes;
 
   const std::size_t panel_rows_bytes = dtype::row_bytes(tensor.dtype, in) * kPanelRows;
   const std::size_t panels_at_once = std::max<std::size_t>(1, kReadBytes / panel_rows_bytes);
@@ -65,7 +67,7 @@ Weight Binder::matrix(const std::string& name, std::size_t out, std::size_t in) 
                        .first_row = first_row,
                        .rows = std::min(panels_at_once * kPanelRows, out - first_row),
                        .width = in,
-                       .panels = weight.panels.data() + panel * weight.panel_bytes,
+                       .panels = panels + panel * weight.panel_bytes,
                        .panel_bytes = weight.panel_bytes});
   }
   return weight;

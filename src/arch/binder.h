@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/memory.h"
 #include "base/team.h"
 #include "tensor/source.h"
 #include "tensor/weight.h"
@@ -18,8 +19,9 @@ namespace kinglet::arch {
 class Binder {
  public:
   // `config_file` stands in messages about tensors that are missing.
-  Binder(const TensorSource& tensors, Team& team, std::string config_file)
-      : tensors_(tensors), team_(team), config_file_(std::move(config_file)) {}
+  // The weights' memory comes from `arena`, which outlives them.
+  Binder(const TensorSource& tensors, Team& team, Arena& arena, std::string config_file)
+      : tensors_(tensors), team_(team), arena_(arena), config_file_(std::move(config_file)) {}
 
   bool has(std::string_view name) const { return tensors_.find(name) != nullptr; }
 
@@ -39,8 +41,7 @@ class Binder {
   std::size_t bytes() const { return bytes_; }  // of all that was bound, as packed
 
  private:
-  // A run of panels of one matrix, read and packed at once. The bytes belong to the matrix's
-  // Weight, which may have been moved meanwhile: its memory stays where it is.
+  // A run of panels of one matrix, read and packed at once.
   struct Piece {
     const TensorInfo* tensor;
     std::size_t first_row, rows, width;
@@ -52,6 +53,7 @@ class Binder {
 
   const TensorSource& tensors_;
   Team& team_;
+  Arena& arena_;
   std::string config_file_;
   std::size_t bytes_ = 0;
   std::vector<Piece> pieces_;

@@ -59,6 +59,7 @@ class Llama final : public Model {
   const nn::Linear& head() const { return head_.weights().empty() ? embedding_ : head_; }
 
   nn::Shape shape_;
+  Arena memory_;  // of the weights
   nn::Linear embedding_;  // one weight, (V, D)
   nn::Rope rope_;
   std::vector<Block> blocks_;
@@ -189,7 +190,7 @@ Block bind_block(Binder& binder, const BlockPlan& plan, int layer) {
 Llama::Llama(const Metadata& config, const TensorSource& tensors, Team& team)
     : shape_(llama_shape(config)) {
   check_activation(config);
-  Binder binder(tensors, team, config.file());
+  Binder binder(tensors, team, memory_, config.file());
   BlockPlan plan = {.shape = shape_, .heads = {}, .eps = epsilon_of(config)};
   plan.heads = {.query = shape_.heads,
                 .key_value = shape_.kv_heads,

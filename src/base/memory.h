@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <vector>
 
 namespace kinglet {
 
@@ -15,6 +16,9 @@ class AlignedBytes {
  public:
   AlignedBytes() = default;
   explicit AlignedBytes(std::size_t size);  // throws Error (kRuntime): "needs n MiB"
+  // The same on huge pages where the system has them to give: fewer faults at first touch, fewer
+  // misses of the address cache later.
+  static AlignedBytes on_huge_pages(std::size_t size);
 
   std::byte* data() { return data_.get(); }
   const std::byte* data() const { return data_.get(); }
@@ -34,8 +38,22 @@ class AlignedBytes {
   struct Free {
     void operator()(std::byte* bytes) const;
   };
+  AlignedBytes(std::size_t size, std::size_t alignment);
+
   std::unique_ptr<std::byte, Free> data_;
   std::size_t size_ = 0;
+};
+
+// Memory for many pieces that live as long as the arena: a model's weights. Pieces share blocks,
+// which are large enough for huge pages; what of a block is never touched costs nothing.
+class Arena {
+ public:
+  // `size` bytes on a cache-line boundary. Throws Error (kRuntime).
+  std::byte* take(std::size_t size);
+
+ private:
+  std::vector<AlignedBytes> blocks_;
+  std::size_t used_ = 0;  // of the last block
 };
 
 }  // namespace kinglet

@@ -22,6 +22,13 @@ struct Integers {
   float minimum[kValues / kSub];  // 0 in formats that have none
 };
 
+// Where a block of 32 has its parts, in formats whose bytes are those of a panel but for their order:
+// nibbles of values i and i + 16 together, or bytes. `flip` is what the bytes differ by.
+struct Direct {
+  std::size_t scale_at, minimum_at, integers_at;
+  std::uint32_t flip;
+};
+
 inline float load_half(const std::byte* at) {
   std::uint16_t bits = 0;
   std::memcpy(&bits, at, 2);

@@ -84,6 +84,32 @@ void interleave(const std::uint8_t* u, std::size_t row, std::byte* weights) {
   }
 }
 
+// 16 rows of a format whose bytes only change places: block by block across the rows, so
+// that a panel is written in order.
+template <class Entry>
+void pack_direct(const std::byte* row_data, std::size_t k, std::byte* panel) {
+  using Format = typename Entry::Format;
+  using Panel = typename Entry::Panel;
+  constexpr Direct kFrom = Format::kDirect;
+  constexpr std::size_t kGroups = Panel::kNibbles ? 4 : 8;
+  const std::size_t bytes_of_row = k / kIntegerBlock * Format::kBytes;
+  for (std::size_t block = 0; block < k / kIntegerBlock; ++block, panel += Panel::kBlockBytes) {
+    const std::byte* source = row_data + block * Format::kBytes;
+    for (std::size_t row = 0; row < kLanes; ++row, source += bytes_of_row) {
+      std::memcpy(panel + row * 2, source + kFrom.scale_at, 2);
+      if constexpr (Panel::kHasMinimum) {
+        std::memcpy(panel + Panel::kScaleBytes + row * 2, source + kFrom.minimum_at, 2);
+      }
+      for (std::size_t group = 0; group < kGroups; ++group) {
+        std::uint32_t four = 0;
+        std::memcpy(&four, source + kFrom.integers_at + 4 * group, 4);
+        four ^= kFrom.flip;
+        std::memcpy(panel + Panel::kWeightsAt + (group * kLanes + row) * 4, &four, 4);
+      }
+    }
+  }
+}
+
 template <class Entry>
 void pack_integers(const std::byte* row_data, std::size_t rows, std::size_t k, std::byte* panel) {
   using Format = typename Entry::Format;
@@ -93,6 +119,9 @@ void pack_integers(const std::byte* row_data, std::size_t rows, std::size_t k, s
   constexpr std::size_t kSubs = kIntegerBlock / Block::kPerScale;
   static_assert(kSubs == Panel::kScales);
 
+  if constexpr (requires { Format::kDirect; }) {
+    if (rows == kLanes) return pack_direct<Entry>(row_data, k, panel);
+  }
   if (rows < kLanes) std::memset(panel, 0, Panel::bytes(k));
   const std::size_t bytes_of_row = k / Block::kCount * Format::kBytes;
   for (std::size_t row = 0; row < rows; ++row) {

@@ -34,7 +34,7 @@ void Linear::forward(const Member& me, const Pass& pass, ConstRows x, Rows out) 
     const std::size_t begin = std::max(mine.begin, first_panel);
     const std::size_t end = std::min(mine.end, last_panel);
     if (begin < end) {
-      const kernels::Matmul call = {.panels = weight.panels.data(),
+      const kernels::Matmul call = {.panels = weight.panels,
                                     .panel_bytes = weight.panel_bytes,
                                     .out_width = weight.out,
                                     .in_width = weight.in,
@@ -63,7 +63,7 @@ void embed(const Member& me, const Weight& embedding, const Batch& batch, Rows h
     }
     const auto id = static_cast<std::size_t>(batch.tokens[t]);
     dtype::unpack_panel_row(embedding.dtype,
-                            embedding.panels.data() + id / kPanelRows * embedding.panel_bytes,
+                            embedding.panels + id / kPanelRows * embedding.panel_bytes,
                             id % kPanelRows, embedding.in, hidden.row(t));
   }
 }

@@ -7,7 +7,6 @@
 #include <cstddef>
 #include <vector>
 
-#include "base/memory.h"
 #include "tensor/dtype.h"
 
 namespace kinglet {
@@ -19,7 +18,7 @@ struct Weight {
   std::size_t out = 0;          // N
   std::size_t in = 0;           // K
   std::size_t panel_bytes = 0;  // from one panel to the next
-  AlignedBytes panels;          // ceil(N / 16) of them
+  const std::byte* panels = nullptr;  // ceil(N / 16) of them, in the memory of the model
   std::vector<float> bias;      // (N rounded up to 16), or empty
 
   std::size_t panel_count() const { return (out + kPanelRows - 1) / kPanelRows; }
