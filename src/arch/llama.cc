@@ -34,13 +34,11 @@ struct Block {
                const Views& w) const {
     attention_norm.forward(me, pass, w.hidden, w.normed);
     observe(me, pass, {"attn_norm", layer}, w.normed);
-    attention.forward(me, pass, rope, w.normed, {w.qkv, w.mixed}, w.branch);
-    add(me, pass, w.branch, w.hidden);
+    attention.forward(me, pass, rope, w.normed, {w.qkv, w.mixed}, w.branch, w.hidden);
 
     mlp_norm.forward(me, pass, w.hidden, w.normed);
     observe(me, pass, {"mlp_norm", layer}, w.normed);
-    mlp.forward(me, pass, w.normed, w.gate_up, w.branch);
-    add(me, pass, w.branch, w.hidden);
+    mlp.forward(me, pass, w.normed, w.gate_up, w.branch, w.hidden);
     observe(me, pass, {"out", layer}, w.hidden);
   }
 };

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <type_traits>
@@ -39,7 +40,12 @@ class Member {
   // This thread's part of [0, count): depends on count, rank and team size alone.
   Range mine(std::size_t count) const;
 
-  // Waits until every member is here: a short spin, then yields, so that a busy machine does not
+  // The next piece of [0, count) that nobody has taken, of at most `piece`; empty once there is none.
+  // For long steps: a member that the system has put aside keeps only the piece it is at. One such
+  // loop between two sync(), which starts the count anew.
+  Range take(std::size_t count, std::size_t piece) const;
+
+  // Waits until every member is here: a short spin, then asleep, so that a busy machine does not
   // stall. What a member wrote before is visible to all after.
   void sync() const;
 
@@ -68,7 +74,7 @@ class Team {
   }
 
   // The same for work that may fail (loading): after all are done, the first exception is thrown
-  // again. `body` must not sync().
+  // again. `body` must not sync(), and starts with nothing taken.
   template <class Body>
   void run_throwing(const Body& body) {
     std::mutex mutex;
@@ -93,9 +99,11 @@ class Team {
   std::size_t wanted_;
   std::size_t size_ = 1;  // members of the running region
 
+  alignas(64) std::atomic<std::size_t> taken_{0};  // by take()
   // The barrier, on lines of their own: all members spin on `round_`.
   alignas(64) std::atomic<std::size_t> arrived_{0};
-  alignas(64) std::atomic<std::size_t> round_{0};
+  alignas(64) std::atomic<std::uint32_t> round_{0};
+  alignas(64) std::atomic<std::uint32_t> sleepers_{0};
 };
 
 // Round-to-nearest, no flush-to-zero, no denormals-are-zero, until the end of the scope.

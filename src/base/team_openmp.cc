@@ -7,6 +7,7 @@
 namespace kinglet {
 
 void Team::run_on_all(Call call, const void* context) {
+  taken_ = 0;
   if (wanted_ == 1) {  // no need to wake OpenMP
     size_ = 1;
     const FloatingPointScope scope;

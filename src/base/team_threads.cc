@@ -10,6 +10,7 @@ namespace kinglet {
 
 void Team::run_on_all(Call call, const void* context) {
   size_ = wanted_;
+  taken_ = 0;
   const auto work = [&](std::size_t rank) noexcept {
     const FloatingPointScope scope;
     call(context, Member(*this, rank));

@@ -8,7 +8,7 @@
 namespace kinglet::nn {
 
 void Attention::forward(const Member& me, const Pass& pass, const Rope& rope, ConstRows x,
-                        const Scratch& scratch, Rows out) const {
+                        const Scratch& scratch, Rows out, Rows hidden) const {
   const std::size_t q_width = heads_.query * heads_.width;
   const std::size_t kv_width = heads_.key_value * heads_.width;
   const Rows q = scratch.qkv.columns(0, q_width);
@@ -29,7 +29,7 @@ void Attention::forward(const Member& me, const Pass& pass, const Rope& rope, Co
 
   attend(me, pass, q, scratch.mixed);
   observe(me, pass, {"attn_mixed", layer_}, scratch.mixed);
-  out_.forward(me, pass, scratch.mixed, out);
+  out_.forward_and_add(me, pass, scratch.mixed, out, hidden);
   observe(me, pass, {"attn_out", layer_}, out);
 }
 

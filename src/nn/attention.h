@@ -36,10 +36,11 @@ class Attention {
     Rows mixed;  // (T, H * d)
   };
 
-  // out = W_o attend(rope(W_q x), rope(W_k x), W_v x);  x, out: (T, D), x written by parts.
+  // out = W_o attend(rope(W_q x), rope(W_k x), W_v x), hidden = hidden + out;  x, out, hidden: (T, D),
+  // x written by parts.
   // Stores this pass's keys and values in each sequence's cache. Ends in sync.
   void forward(const Member& me, const Pass& pass, const Rope& rope, ConstRows x,
-               const Scratch& scratch, Rows out) const;
+               const Scratch& scratch, Rows out, Rows hidden) const;
 
  private:
   void store(const Member& me, const Pass& pass, ConstRows k, ConstRows v) const;

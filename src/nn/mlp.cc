@@ -3,7 +3,7 @@
 namespace kinglet::nn {
 
 void GatedMlp::forward(const Member& me, const Pass& pass, ConstRows x, Rows gate_up,
-                       Rows out) const {
+                       Rows out, Rows hidden) const {
   const std::size_t width = gate_up.width / 2;
   const Rows gate = gate_up.columns(0, width), up = gate_up.columns(width, width);
 
@@ -18,7 +18,7 @@ void GatedMlp::forward(const Member& me, const Pass& pass, ConstRows x, Rows gat
   });
   observe(me, pass, {"mlp_act", layer_}, gate);
 
-  down_.forward(me, pass, gate, out);
+  down_.forward_and_add(me, pass, gate, out, hidden);
   observe(me, pass, {"mlp_out", layer_}, out);
 }
 

@@ -27,14 +27,6 @@ class RmsNorm {
   float eps_ = 0;
 };
 
-// The residual stream takes what a branch adds: hidden = hidden + branch. Ends in sync.
-inline void add(const Member& me, const Pass& pass, ConstRows branch, Rows hidden) {
-  parts(me, hidden.count, hidden.width, [&](std::size_t row, std::size_t begin, std::size_t end) {
-    pass.kernels.add(branch.row(row) + begin, end - begin, hidden.row(row) + begin);
-  });
-  me.sync();
-}
-
 // to[i] = from[rows[i]]. Ends in sync.
 inline void select(const Member& me, ConstRows from, std::span<const std::size_t> rows, Rows to) {
   const Range mine = me.mine(rows.size());
