@@ -86,7 +86,8 @@ struct IntegerRow {
 
   double weight(std::size_t i) const {
     const std::size_t sub = i / per_scale;
-    return static_cast<double>(scale[sub]) * q[i] + (minimum.empty() ? 0.0 : double{minimum[sub]});
+    const double product = static_cast<double>(scale[sub]) * q[i];  // keeps the sign of a zero
+    return minimum.empty() ? product : product + double{minimum[sub]};
   }
 };
 
