@@ -99,6 +99,7 @@ TEST(Generate, DigestDependsOnTheTokensAndTheCache) {
   const std::string base = digest({1, 2, 3}, CacheKind::kF16);
   EXPECT_NE(base, digest({1, 2, 4}, CacheKind::kF16));
   EXPECT_NE(base, digest({1, 2, 3}, CacheKind::kF32));
+  EXPECT_NE(base, digest({1, 2, 3}, CacheKind::kQ8_0));
   EXPECT_THAT(base, testing::MatchesRegex("1:[0-9a-f]+"));
   EXPECT_EQ(base.size(), 2u + 64u);
 }
