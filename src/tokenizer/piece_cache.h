@@ -3,7 +3,8 @@
 // The ids of short pieces that were encoded before: text repeats its words, and looking one up costs
 // less than merging it again.
 //
-// A table of fixed size, one cache line a piece; a new piece takes the place of the one in its slot.
+// A table of fixed size, one cache line a piece, two pieces to a place: a new piece comes first there,
+// and the first becomes the second.
 // What it answers depends on the model alone, so it changes speed and never a result.
 
 #include <algorithm>
@@ -27,22 +28,26 @@ class PieceCache {
   static constexpr std::size_t kMaxBytes = 16;  // of a piece
   static constexpr std::size_t kMaxIds = 11;
 
-  PieceCache() : slots_(kSlots) {}
+  PieceCache() : places_(kPlaces) {}
 
   static bool takes(std::string_view piece) { return !piece.empty() && piece.size() <= kMaxBytes; }
 
   // The ids of `piece`, which takes() is true of; empty where it is not there.
   std::span<const TokenId> find(std::string_view piece) const {
     const Key key(piece);
-    const Slot& slot = slots_[key.place()];
-    if (!slot.holds(key)) return {};
-    return {slot.ids.data(), slot.count};
+    const Place& place = places_[key.place()];
+    for (const Slot& slot : place)
+      if (slot.holds(key)) return {slot.ids.data(), slot.count};
+    return {};
   }
 
+  // `piece` is not there yet.
   void put(std::string_view piece, std::span<const TokenId> ids) {
     if (ids.empty() || ids.size() > kMaxIds) return;
     const Key key(piece);
-    Slot& slot = slots_[key.place()];
+    Place& place = places_[key.place()];
+    place[1] = place[0];
+    Slot& slot = place[0];
     slot.head = key.head;
     slot.tail = key.tail;
     slot.size = key.size;
@@ -51,7 +56,7 @@ class PieceCache {
   }
 
  private:
-  static constexpr std::size_t kSlots = 8192;  // half a megabyte: most of a second-level cache
+  static constexpr std::size_t kPlaces = 8192;  // a megabyte in all
 
   // The piece itself: its first and last bytes, which overlap, and its length.
   struct Key {
@@ -74,7 +79,7 @@ class PieceCache {
       }
     }
     std::size_t place() const {
-      return mix(head ^ 0x9E3779B97F4A7C15, tail ^ size ^ 0xD6E8FEB86659FD93) % kSlots;
+      return mix(head ^ 0x9E3779B97F4A7C15, tail ^ size ^ 0xD6E8FEB86659FD93) % kPlaces;
     }
   };
 
@@ -90,7 +95,9 @@ class PieceCache {
   };
   static_assert(sizeof(Slot) == 64);
 
-  std::vector<Slot> slots_;
+  using Place = std::array<Slot, 2>;
+
+  std::vector<Place> places_;
 };
 
 // The caches of one tokenizer: each call borrows one, so threads share none while they encode. There
