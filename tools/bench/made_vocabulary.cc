@@ -1,5 +1,6 @@
 #include "made_vocabulary.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <unordered_set>
@@ -39,8 +40,8 @@ MadeVocabulary make_vocabulary(std::size_t entries) {
   while (made.size() < entries) {
     // Low ranks more often, as frequent parts are.
     const auto pick = [&]() -> const std::u32string& {
-      const double u = uniform(random);
-      return made[static_cast<std::size_t>(u * u * static_cast<double>(made.size()))];
+      const double place = std::pow(uniform(random), 8);
+      return made[static_cast<std::size_t>(place * static_cast<double>(made.size()))];
     };
     std::u32string entry = pick() + pick();
     if (entry.size() > kMaxLength || !known.insert(entry).second) continue;
@@ -80,6 +81,7 @@ std::string as_tokenizer_json(const MadeVocabulary& made) {
 
 std::string as_gguf(const MadeVocabulary& made) {
   test::GgufBuilder file;
+  file.text("general.architecture", "llama");
   file.text("tokenizer.ggml.model", "gpt2");
   file.text("tokenizer.ggml.pre", "llama-bpe");
   std::vector<std::string> merges;
