@@ -80,6 +80,24 @@ TEST(FastPaths, IdsFromTheCacheAreThoseMadeAnewForEveryVocabulary) {
   }
 }
 
+// A run of unknown text is one token, over the borders of pieces: what a piece gives depends on the one
+// before it.
+TEST(FastPaths, PiecesWithUnknownTextAreMadeAnew) {
+  const Tokenizer tokenizer = from_json("t.json", R"({"pre_tokenizer":
+      {"type":"Split","pattern":{"String":"-"},"behavior":"MergedWithNext","invert":false},
+      "model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["a",-1],["b",-2]]]}})");
+  Random random(12);
+  std::size_t unknown = 0;
+  for (int round = 0; round < 1000; ++round) {
+    const std::string text = random.text({"a", "b", "x", "y", "-x", "-a", "-"}, 12);
+    Ids want;
+    for (const Token& token : tokenizer.encode_with_offsets(text)) want.push_back(token.id);
+    unknown += static_cast<std::size_t>(std::count(want.begin(), want.end(), 0));
+    ASSERT_EQ(tokenizer.encode(text), want) << text;
+  }
+  EXPECT_GT(unknown, 1000U);
+}
+
 TEST(PieceCache, GivesWhatWasPutLastOrNothing) {
   PieceCache cache;
   std::map<std::string, Ids> put;

@@ -49,6 +49,8 @@ def compare(arguments, vocabulary):
     documents, text = documents_of(arguments.text, arguments.bytes)
     size = len(text.encode())
     tokenizer = Tokenizer.from_file(vocabulary)
+    tokenizer.no_truncation()  # some files cut and fill texts to 128 tokens
+    tokenizer.no_padding()
     speeds = {"texts": [], "whole": [], "encode": [], "encode_batch": [], "one text": []}
     for round_ in range(arguments.rounds):
         for what, value in kinglet_speeds(arguments.bench, arguments.text, vocabulary, arguments.bytes).items():
