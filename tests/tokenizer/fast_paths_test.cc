@@ -85,7 +85,7 @@ TEST(FastPaths, IdsFromTheCacheAreThoseMadeAnewForEveryVocabulary) {
 TEST(FastPaths, PiecesWithUnknownTextAreMadeAnew) {
   const Tokenizer tokenizer = from_json("t.json", R"({"pre_tokenizer":
       {"type":"Split","pattern":{"String":"-"},"behavior":"MergedWithNext","invert":false},
-      "model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["a",-1],["b",-2]]]}})");
+      "model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["a",-1],["b",-2]]}})");
   Random random(12);
   std::size_t unknown = 0;
   for (int round = 0; round < 1000; ++round) {
