@@ -3,10 +3,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <atomic>
+#include <exception>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <vector>
 
+#include "base/cpu.h"
+#include "base/team.h"
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/options.h"
@@ -25,6 +31,7 @@ struct Options {
   std::string file, check, ids;
   bool ids_only = false, special = false, no_special = false, add_special = false;
   bool jsonl = false, json = false, quiet = false;
+  std::size_t threads = 0;
 };
 
 Tokenizer load(const Options& options) {
@@ -59,20 +66,29 @@ std::string unhex(const std::string& hex, const std::string& where) {
   return bytes;
 }
 
-// function(JSON object, "file:line") for each line that is not empty.
-template <class Function>
-void for_each_line(const std::string& content, const std::string& name, const Function& function) {
+struct Line {
+  std::string_view text;
+  std::size_t number = 0;  // in the file, from 1
+};
+
+// The lines that are not empty.
+std::vector<Line> lines_of(std::string_view content) {
+  std::vector<Line> lines;
   std::size_t number = 0;
   for (std::size_t at = 0; at < content.size();) {
     const std::size_t end = std::min(content.find('\n', at), content.size());
-    const std::string where = fmt::format("{}:{}", name, ++number);
-    const std::string_view line = std::string_view(content).substr(at, end - at);
+    const std::string_view text = content.substr(at, end - at);
+    ++number;
     at = end + 1;
-    if (line.find_first_not_of(" \t\r") == line.npos) continue;
-    const Json json = Json::parse(line, nullptr, false);
-    if (!json.is_object()) throw refused("a line is no JSON object").in(where);
-    function(json, where);
+    if (text.find_first_not_of(" \t\r") != text.npos) lines.push_back({text, number});
   }
+  return lines;
+}
+
+Json object_of(const Line& line, const std::string& where) {
+  Json json = Json::parse(line.text, nullptr, false);
+  if (!json.is_object()) throw refused("a line is no JSON object").in(where);
+  return json;
 }
 
 std::string text_of(const Json& line, const std::string& where) {
@@ -84,14 +100,16 @@ std::string text_of(const Json& line, const std::string& where) {
 }
 
 int check(const Tokenizer& tokenizer, const Options& options) {
-  std::size_t lines = 0, wrong = 0;
-  for_each_line(read_file(options.check), printable(options.check),
-                [&](const Json& line, const std::string& where) {
-    ++lines;
+  const std::string content = read_file(options.check);
+  const std::vector<Line> lines = lines_of(content);
+  std::size_t wrong = 0;
+  for (const Line& text : lines) {
+    const std::string where = fmt::format("{}:{}", printable(options.check), text.number);
+    const Json line = object_of(text, where);
     if (!line.contains("ids") || !line["ids"].is_array()) throw refused("a line has no \"ids\"").in(where);
     const std::vector<TokenId> want = line["ids"].get<std::vector<TokenId>>();
     const std::vector<TokenId> have = tokenizer.encode(text_of(line, where), encode_options(options));
-    if (have == want) return;
+    if (have == want) continue;
     ++wrong;
     const auto first = std::mismatch(have.begin(), have.end(), want.begin(), want.end()).first;
     const auto at = static_cast<std::size_t>(first - have.begin());
@@ -100,8 +118,8 @@ int check(const Tokenizer& tokenizer, const Options& options) {
     };
     print_line(fmt::format("{}: differs at token {}: found {}, recorded {}", where, at, shown(have),
                            shown(want)));
-  });
-  print_line(fmt::format("{} of {} lines as recorded", lines - wrong, lines));
+  }
+  print_line(fmt::format("{} of {} lines as recorded", lines.size() - wrong, lines.size()));
   return wrong == 0 ? 0 : static_cast<int>(Fault::kVerification);
 }
 
@@ -125,14 +143,46 @@ void print_pieces(const Tokenizer& tokenizer, const Options& options, const std:
   if (options.json) print_line(list.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
+// What one line of input gives: a line of output, or why there is none.
+struct Encoded {
+  std::string ids;
+  std::exception_ptr failure;
+};
+
+// All threads take lines off a block until none is left; then its output is printed in the lines' order,
+// up to the first that failed.
+void print_encoded_lines(const Tokenizer& tokenizer, const Options& options, const std::string& input) {
+  constexpr std::size_t kBlock = 1024;
+  const std::vector<Line> lines = lines_of(input);
+  Team team(options.threads > 0 ? options.threads : usable_cores());
+  for (std::size_t begin = 0; begin < lines.size(); begin += kBlock) {
+    std::vector<Encoded> block(std::min(kBlock, lines.size() - begin));
+    std::atomic<std::size_t> next = 0;
+    team.run([&](const Member&) noexcept {
+      for (std::size_t i = next++; i < block.size(); i = next++) {
+        try {
+          const Line& line = lines[begin + i];
+          const std::string where = fmt::format("stdin:{}", line.number);
+          const std::string text = text_of(object_of(line, where), where);
+          block[i].ids = array_of(tokenizer.encode(text, encode_options(options)));
+        } catch (...) {
+          block[i].failure = std::current_exception();
+        }
+      }
+    });
+    for (const Encoded& encoded : block) {
+      if (encoded.failure) std::rethrow_exception(encoded.failure);
+      print_line(encoded.ids);
+    }
+  }
+}
+
 int tokenize(const Options& options) {
   const Tokenizer tokenizer = load(options);
   if (!options.check.empty()) return check(tokenizer, options);
   const std::string input = input_of(options);
   if (options.jsonl) {
-    for_each_line(input, "stdin", [&](const Json& line, const std::string& where) {
-      print_line(array_of(tokenizer.encode(text_of(line, where), encode_options(options))));
-    });
+    print_encoded_lines(tokenizer, options, input);
   } else if (options.ids_only) {
     print_line(array_of(tokenizer.encode(input, encode_options(options))));
   } else {
@@ -172,6 +222,7 @@ void add_tokenize(CLI::App& app, int& exit_code) {
   command->add_flag("--add-special", options->add_special, "With BOS, EOS, CLS, SEP");
   command->add_flag("--jsonl", options->jsonl,
                     "Lines {\"text\"} or {\"bytes_hex\"} in, an array a line out");
+  add_threads_option(command, options->threads);
   command->add_flag("--json", options->json, "With byte offsets, as JSON");
   command->add_option("--check", options->check, "Compare with recorded ids; exit 4 on a difference")
       ->type_name("JSONL");

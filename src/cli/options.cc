@@ -90,6 +90,14 @@ CLI::Option* add_number(CLI::App* command, const std::string& name, float& value
       ->type_name("X");
 }
 
+void add_threads_option(CLI::App* command, std::size_t& threads) {
+  if (const char* given = std::getenv("KINGLET_THREADS"); given != nullptr && *given) {
+    threads = static_cast<std::size_t>(parse_integer("KINGLET_THREADS", given, 1, kMaxThreads));
+  }
+  add_integer(command, "-t,--threads", threads, 1, kMaxThreads,
+              "Threads; default: the cores this process may use");
+}
+
 void add_model_options(CLI::App* command, ModelOptions& options) {
   command
       ->add_option("-m,--model", options.model,
@@ -98,12 +106,7 @@ void add_model_options(CLI::App* command, ModelOptions& options) {
       ->type_name("PATH");
   command->add_option("--tokenizer", options.tokenizer, "Vocabulary, where the model brings none")
       ->type_name("PATH");
-  if (const char* threads = std::getenv("KINGLET_THREADS"); threads != nullptr && *threads) {
-    options.threads =
-        static_cast<std::size_t>(parse_integer("KINGLET_THREADS", threads, 1, kMaxThreads));
-  }
-  add_integer(command, "-t,--threads", options.threads, 1, kMaxThreads,
-              "Threads; default: the cores this process may use");
+  add_threads_option(command, options.threads);
 }
 
 Model open_model(const ModelOptions& options) {

@@ -30,6 +30,9 @@ CLI::Option* add_integer(CLI::App* command, const std::string& name, std::size_t
 CLI::Option* add_number(CLI::App* command, const std::string& name, float& value, double min,
                         double max, const std::string& help);
 
+// -t; `threads` is 0 where neither it nor KINGLET_THREADS is given: the cores this process may use.
+void add_threads_option(CLI::App* command, std::size_t& threads);
+
 // -m, --tokenizer, -t
 struct ModelOptions {
   std::string model;      // empty: built in

@@ -34,24 +34,31 @@ bool is_whole_word(std::string_view text, std::size_t begin, std::size_t end) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)), starts_(256) {
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
   std::erase_if(tokens_, [](const AddedToken& token) { return token.content.empty(); });
   std::vector<Trie::Entry> entries;
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     entries.emplace_back(tokens_[i].content, static_cast<std::int32_t>(i));
-    starts_[static_cast<unsigned char>(tokens_[i].content[0])] = true;
+    is_start_[static_cast<unsigned char>(tokens_[i].content[0])] = true;
   }
+  has_one_start_ = std::count(is_start_.begin(), is_start_.end(), true) == 1;
+  if (has_one_start_) only_start_ = tokens_[0].content[0];
   trie_ = Trie(std::move(entries));
+}
+
+// The next place where a token could start; text.size() where there is none.
+std::size_t AddedTokens::next_start(std::string_view text, std::size_t from) const {
+  if (has_one_start_) return std::min(text.find(only_start_, from), text.size());
+  while (from < text.size() && !is_start_[static_cast<unsigned char>(text[from])]) ++from;
+  return from;
 }
 
 std::vector<Segment> AddedTokens::split(std::string_view text, SpecialTokens special) const {
   std::vector<Segment> segments;
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size() && !empty();) {
-    if (!starts_[static_cast<unsigned char>(text[at])]) {
-      ++at;
-      continue;
-    }
+    at = next_start(text, at);
+    if (at == text.size()) break;
     const Trie::Match match = trie_.longest_prefix(text.substr(at));
     if (match.length == 0) {
       ++at;

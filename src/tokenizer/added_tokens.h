@@ -6,6 +6,7 @@
 // The leftmost match goes first, the longest at one place. A special token is taken only where the
 // caller wants special tokens parsed; the text it spells is stepped over either way.
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,9 +43,13 @@ class AddedTokens {
   std::vector<Segment> split(std::string_view text, SpecialTokens special) const;
 
  private:
+  std::size_t next_start(std::string_view text, std::size_t from) const;
+
   Trie trie_;
   std::vector<AddedToken> tokens_;
-  std::vector<bool> starts_;  // of each byte: whether a token starts with it
+  std::array<bool, 256> is_start_{};  // of each byte: whether a token starts with it
+  char only_start_ = '\0';            // where all start with the same
+  bool has_one_start_ = false;
 };
 
 }  // namespace kinglet

@@ -1,5 +1,6 @@
 #include "tokenizer/bpe.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tokenizer/utf8.h"
@@ -20,27 +21,36 @@ Bpe::Bpe(const Vocabulary& vocabulary, PairTable merges, Options options)
     symbol_of_byte_[byte] = vocabulary.find(std::string_view(&c, 1));
     byte_token_[byte] = vocabulary.find(byte_token_text(static_cast<unsigned char>(byte)));
   }
-  const bool is_plain = options_.alphabet == Alphabet::kCharacters && !options_.ignore_merges &&
-                        options_.continuing_prefix.empty() && options_.end_suffix.empty();
-  // The mark must be known, or a run of unknown characters could reach over it.
-  if (is_plain && vocabulary.find(kSpaceMark) >= 0) cut_ = WordCut(vocabulary, kSpaceMark);
+  cut_ = word_cut();
 }
 
-void Bpe::encode(std::string_view piece, std::size_t at, Merger& merger, TokenSink& sink) const {
+WordCut Bpe::word_cut() const {
+  const bool is_plain = options_.alphabet == Alphabet::kCharacters && !options_.ignore_merges &&
+                        options_.continuing_prefix.empty() && options_.end_suffix.empty();
+  if (!is_plain) return {};
+  const bool has_bytes = options_.byte_fallback && std::find(byte_token_.begin(), byte_token_.end(), -1) ==
+                                                       byte_token_.end();
+  // Dropped characters leave neighbours behind that never stood beside each other.
+  if (options_.unknown < 0 && !has_bytes) return {};
+  const bool fuses = options_.fuse_unknown && !has_bytes;
+  // Runs of unknown characters are one token: one side of a cut must be known.
+  if (fuses && vocabulary_->find(kSpaceMark) < 0) return {};
+  WordCut cut(*vocabulary_, kSpaceMark);
+  const auto is_known = [&](unsigned byte) { return byte < 0x80 && symbol_of_byte_[byte] >= 0; };
+  for (unsigned left = 0; fuses && left < 256; ++left)
+    for (unsigned right = 0; right < 256; ++right)
+      if (!is_known(left) && !is_known(right))
+        cut.join(static_cast<unsigned char>(left), static_cast<unsigned char>(right));
+  return cut;
+}
+
+void Bpe::encode(std::string_view part, std::size_t at, Merger& merger, TokenSink& sink) const {
   if (options_.ignore_merges) {
-    if (const TokenId id = vocabulary_->find(piece); id >= 0) {
-      sink.add(id, at, at + piece.size());
+    if (const TokenId id = vocabulary_->find(part); id >= 0) {
+      sink.add(id, at, at + part.size());
       return;
     }
   }
-  for (std::size_t begin = 0; begin < piece.size();) {
-    const std::size_t end = cut_.part_end(piece, begin);
-    encode_part(piece.substr(begin, end - begin), at + begin, merger, sink);
-    begin = end;
-  }
-}
-
-void Bpe::encode_part(std::string_view part, std::size_t at, Merger& merger, TokenSink& sink) const {
   merger.clear();
   if (options_.alphabet == Alphabet::kBytes)
     add_bytes(part, merger);

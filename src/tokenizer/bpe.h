@@ -35,11 +35,14 @@ class Bpe {
   // `vocabulary` is indexed and outlives the model. With kBytes its texts are bytes.
   Bpe(const Vocabulary& vocabulary, PairTable merges, Options options);
 
-  // The tokens of `piece`, which stands at byte `at` of the sink's text.
-  void encode(std::string_view piece, std::size_t at, Merger& merger, TokenSink& sink) const;
+  // Where pieces can be cut before encode().
+  const WordCut& cut() const { return cut_; }
+
+  // The tokens of `part`, which stands at byte `at` of the sink's text.
+  void encode(std::string_view part, std::size_t at, Merger& merger, TokenSink& sink) const;
 
  private:
-  void encode_part(std::string_view part, std::size_t at, Merger& merger, TokenSink& sink) const;
+  WordCut word_cut() const;
   void add_bytes(std::string_view part, Merger& merger) const;
   void add_characters(std::string_view part, Merger& merger) const;
   bool add_byte_tokens(std::string_view part, Interval place, Merger& merger) const;

@@ -2,7 +2,6 @@
 
 #include <array>
 
-#include "base/text.h"
 #include "tokenizer/utf8.h"
 
 namespace kinglet {
@@ -34,13 +33,19 @@ constexpr std::array<short, kStandInEnd> kBytes = [] {
 char32_t stand_in(unsigned char byte) { return kStandIns[byte]; }
 
 std::optional<std::string> bytes_of_stand_ins(std::string_view text) {
+  // Stand-ins are ASCII or, below U+0144, two bytes: all else stands for nothing.
   std::string bytes;
-  while (!text.empty()) {
-    if (utf8_length(text) == 0) return std::nullopt;
-    const CodePoint c = first_code_point(text);
-    if (c.value >= kStandInEnd || kBytes[c.value] < 0) return std::nullopt;
-    bytes.push_back(static_cast<char>(kBytes[c.value]));
-    text.remove_prefix(c.length);
+  bytes.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char32_t c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x80) {
+      const bool is_pair = c >= 0xC2 && c <= 0xC5 && i + 1 < text.size() &&
+                           (static_cast<unsigned char>(text[i + 1]) & 0xC0) == 0x80;
+      if (!is_pair) return std::nullopt;
+      c = (c & 0x1F) << 6 | (static_cast<unsigned char>(text[++i]) & 0x3F);
+    }
+    if (c >= kStandInEnd || kBytes[c] < 0) return std::nullopt;
+    bytes.push_back(static_cast<char>(kBytes[c]));
   }
   return bytes;
 }

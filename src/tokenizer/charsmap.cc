@@ -30,6 +30,20 @@ Charsmap::Charsmap(std::string_view blob) {
   for (std::size_t i = 0; i < trie_bytes; i += 4) units_.push_back(u32_at(blob, 4 + i));
   replacements_ = blob.substr(4 + trie_bytes);
   replacements_.push_back('\0');
+  for (unsigned byte = 0; byte < 0x80; ++byte)
+    is_plain_[byte] = !starts_ascii_rule(static_cast<unsigned char>(byte));
+}
+
+// Whether a rule is `first`, or starts with it and another ASCII character.
+bool Charsmap::starts_ascii_rule(unsigned char first) const {
+  const std::size_t node = offset(units_[0]) ^ first;
+  if (first == 0 || node >= units_.size() || label(units_[node]) != first) return false;
+  if (has_leaf(units_[node])) return true;
+  for (unsigned second = 1; second < 0x80; ++second) {
+    const std::size_t child = node ^ offset(units_[node]) ^ second;
+    if (child < units_.size() && label(units_[child]) == second) return true;
+  }
+  return false;
 }
 
 template <class OnMatch>

@@ -68,6 +68,11 @@ class PairTable {
     }
   }
 
+  // Starts to fetch the place that insert() will look at.
+  void expect(TokenId left, TokenId right) const {
+    __builtin_prefetch(&slots_[place(key_of(left, right))], 1);
+  }
+
   Merge find(TokenId left, TokenId right) const {
     const std::uint64_t key = key_of(left, right);
     for (std::size_t i = place(key);; i = (i + 1) & mask_) {

@@ -3,6 +3,7 @@
 #include <utf8proc.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "base/text.h"
@@ -14,27 +15,39 @@ namespace kinglet {
 namespace {
 
 // Rewrites character by character: change(c, out) appends what `c` becomes and says whether that is
-// another text than `c`.
-template <class Change>
-TracedText map_characters(const TracedText& text, const Change& change) {
-  Rewriter out(text);
+// another text than `c`. changes_ascii(c): whether ASCII `c` changes at all; where not, it is stepped over.
+template <class ChangesAscii, class Change>
+TracedText map_characters(TracedText text, const ChangesAscii& changes_ascii, const Change& change) {
   const std::string_view bytes = text.bytes();
+  const auto is_kept = [&](std::size_t at) {
+    const auto byte = static_cast<unsigned char>(bytes[at]);
+    return byte < 0x80 && !changes_ascii(byte);
+  };
+  std::optional<Rewriter> out;
   std::string changed;
   std::size_t kept_from = 0;
   for (std::size_t at = 0; at < bytes.size();) {
+    if (is_kept(at)) {
+      ++at;
+      continue;
+    }
     const CodePoint c = first_code_point(bytes.substr(at));
     changed.clear();
     if (change(c.value, changed)) {
-      out.keep(kept_from, at);
-      out.put(changed, at, at + c.length);
+      if (!out) out.emplace(text);
+      out->keep(kept_from, at);
+      out->put(changed, at, at + c.length);
       kept_from = at + c.length;
     }
     at += c.length;
   }
-  if (kept_from == 0) return text;
-  out.keep(kept_from, bytes.size());
-  return out.finish();
+  if (!out) return text;
+  out->keep(kept_from, bytes.size());
+  return out->finish();
 }
+
+bool is_never(unsigned char) { return false; }
+bool is_upper(unsigned char c) { return c >= 'A' && c <= 'Z'; }
 
 bool lower(char32_t c, std::string& out) {
   if (c < 0x80) {
@@ -48,10 +61,12 @@ bool lower(char32_t c, std::string& out) {
 
 TracedText apply_step(const norm::Unicode& step, const TracedText& text) { return to_form(text, step.form); }
 
-TracedText apply_step(const norm::Lowercase&, const TracedText& text) { return map_characters(text, lower); }
+TracedText apply_step(const norm::Lowercase&, const TracedText& text) {
+  return map_characters(text, is_upper, lower);
+}
 
 TracedText apply_step(const norm::StripAccents&, const TracedText& text) {
-  return map_characters(text, [](char32_t c, std::string&) { return is_mark(c); });
+  return map_characters(text, is_never, [](char32_t c, std::string&) { return is_mark(c); });
 }
 
 TracedText apply_step(const norm::Strip& step, const TracedText& text) {
@@ -113,7 +128,8 @@ TracedText apply_step(const norm::Prepend& step, const TracedText& text) {
 
 TracedText apply_step(const norm::Nmt&, const TracedText& text) {
   const auto in = [](char32_t c, char32_t first, char32_t last) { return c >= first && c <= last; };
-  return map_characters(text, [&](char32_t c, std::string& out) {
+  const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7F; };
+  return map_characters(text, is_control, [&](char32_t c, std::string& out) {
     if (in(c, 1, 8) || c == 0xB || in(c, 0xE, 0x1F) || c == 0x7F || c == 0x8F || c == 0x9F) return true;
     const bool is_space = c == 0x9 || c == 0xA || c == 0xC || c == 0xD || c == 0x1680 ||
                           in(c, 0x200B, 0x200F) || c == 0x2028 || c == 0x2029 || c == 0x2581 ||
@@ -157,6 +173,13 @@ TracedText apply_step(const norm::Precompiled& step, const TracedText& text) {
     return match.length > 0;
   };
   for (std::size_t begin = 0; begin < bytes.size();) {
+    if (step.map.keeps_first(bytes.substr(begin))) {  // a cluster by itself, or the CR of CR LF
+      std::size_t end = begin + 1;
+      while (end < bytes.size() && step.map.keeps_first(bytes.substr(end))) ++end;
+      out.keep(begin, end);
+      begin = end;
+      continue;
+    }
     const std::size_t end = cluster_end(bytes, begin);
     if (end - begin >= kShortCluster || !transform(begin, end)) {
       for (std::size_t at = begin; at < end;) {
@@ -172,25 +195,28 @@ TracedText apply_step(const norm::Precompiled& step, const TracedText& text) {
 
 bool is_bert_control(char32_t c) { return c != '\t' && c != '\n' && c != '\r' && is_other(c); }
 
-TracedText apply_step(const norm::Bert& step, const TracedText& given) {
+TracedText apply_step(const norm::Bert& step, TracedText text) {
   using Do = norm::Bert::Do;
-  TracedText text = given;
-  if (step.clean == Do::kYes)
-    text = map_characters(text, [](char32_t c, std::string& out) {
+  if (step.clean == Do::kYes) {
+    const auto is_control = [](unsigned char c) { return c < 0x20 || c == 0x7F; };
+    text = map_characters(std::move(text), is_control, [](char32_t c, std::string& out) {
       if (c == 0 || c == 0xFFFD || is_bert_control(c)) return true;
       if (c == ' ' || !is_whitespace(c)) return false;
       out.push_back(' ');
       return true;
     });
-  if (step.pad_cjk == Do::kYes)
-    text = map_characters(text, [](char32_t c, std::string& out) {
+  }
+  // What is left to do with ASCII is its case.
+  const bool is_plain = is_ascii(text.bytes());
+  if (step.pad_cjk == Do::kYes && !is_plain)
+    text = map_characters(std::move(text), is_never, [](char32_t c, std::string& out) {
       if (is_cjk(c)) out = " " + to_utf8(c) + " ";
       return is_cjk(c);
     });
-  if (step.strip_accents == Do::kYes)
-    text = map_characters(to_form(text, UnicodeForm::kNfd),
+  if (step.strip_accents == Do::kYes && !is_plain)
+    text = map_characters(to_form(text, UnicodeForm::kNfd), is_never,
                           [](char32_t c, std::string&) { return is_nonspacing_mark(c); });
-  if (step.lowercase == Do::kYes) text = map_characters(text, lower);
+  if (step.lowercase == Do::kYes) text = map_characters(std::move(text), is_upper, lower);
   return text;
 }
 
@@ -208,6 +234,15 @@ NormalizedPrefix normalized_prefix(const norm::SentencePiece& step, std::string_
   const std::size_t length = utf8_length(rest);
   if (length == 0) return {kReplacement, 1};
   return {rest.substr(0, length), length};
+}
+
+// The length of the start of `rest` that is ASCII, without spaces, and stays as it is.
+std::size_t plain_prefix(const norm::SentencePiece& step, std::string_view rest) {
+  std::size_t length = 0;
+  while (length < rest.size() && rest[length] != ' ' && step.map.keeps_first(rest.substr(length)) &&
+         !step.user_defined.has_key_from(rest[length]))
+    ++length;
+  return length;
 }
 
 // Normalizer::Normalize() of sentencepiece's normalizer.cc.
@@ -229,6 +264,12 @@ TracedText apply_step(const norm::SentencePiece& step, const TracedText& text) {
   if (step.dummy == Dummy::kPrefix) out.put(step.space, at, at);
   bool after_space = removes;
   while (at < bytes.size()) {
+    if (const std::size_t plain = plain_prefix(step, bytes.substr(at)); plain > 0) {
+      out.keep(at, at + plain);
+      at += plain;
+      after_space = false;
+      continue;
+    }
     const NormalizedPrefix prefix = normalized_prefix(step, bytes.substr(at));
     std::string_view piece = prefix.text;
     while (after_space && piece.starts_with(' ')) piece.remove_prefix(1);
@@ -253,7 +294,7 @@ TracedText apply_step(const norm::SentencePiece& step, const TracedText& text) {
 
 TracedText Normalizer::apply(TracedText text) const {
   for (const norm::Step& step : steps_)
-    text = std::visit([&](const auto& s) { return apply_step(s, text); }, step);
+    text = std::visit([&](const auto& s) { return apply_step(s, std::move(text)); }, step);
   return text;
 }
 

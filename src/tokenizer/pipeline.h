@@ -13,6 +13,7 @@
 #include "tokenizer/bpe.h"
 #include "tokenizer/decoder.h"
 #include "tokenizer/normalizer.h"
+#include "tokenizer/piece_cache.h"
 #include "tokenizer/pretokenizer.h"
 #include "tokenizer/score_bpe.h"
 #include "tokenizer/unigram.h"
@@ -56,6 +57,8 @@ struct Tokenizer::Pipeline {
   std::optional<TokenId> bos, eos;
   bool adds_bos = false;
   std::vector<std::string> warnings;
+
+  mutable PieceCaches caches;
 
   void encode(std::string_view text, const EncodeOptions& options, TokenSink& sink) const;
 };

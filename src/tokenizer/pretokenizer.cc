@@ -72,6 +72,12 @@ class Splitter {
   bool last_was_match_ = false;
 };
 
+// Classes as objects, so that what they say of ASCII is compiled into the loops over text.
+constexpr auto kWhitespace = [](char32_t c) { return is_whitespace(c); };
+constexpr auto kPunctuation = [](char32_t c) { return is_punctuation(c); };
+constexpr auto kNumeric = [](char32_t c) { return is_numeric(c); };
+constexpr auto kWord = [](char32_t c) { return is_word(c); };
+
 // Each character of the class is a match by itself.
 template <class IsMember>
 void split_by_class(Pieces& pieces, SplitBehavior behavior, const IsMember& is_member) {
@@ -80,6 +86,11 @@ void split_by_class(Pieces& pieces, SplitBehavior behavior, const IsMember& is_m
     Splitter splitter(behavior, part, out);
     const std::string_view text = pieces.text.bytes();
     for (std::size_t at = part.begin; at < part.end;) {
+      if (const auto byte = static_cast<unsigned char>(text[at]); byte < 0x80) {
+        if (is_member(byte)) splitter.match(narrow(at), narrow(at + 1));
+        ++at;
+        continue;
+      }
       const CodePoint c = first_code_point(text.substr(at));
       if (is_member(c.value)) splitter.match(narrow(at), narrow(at + c.length));
       at += c.length;
@@ -151,33 +162,36 @@ void apply_step(const pre::ByteLevel& step, Pieces& pieces, const Regex& gpt2) {
   if (step.spelling == pre::ByteLevel::Spelling::kStandIns) spell_in_stand_ins(pieces);
 }
 
-void replace_spaces(std::string_view replacement, Pieces& pieces) {
-  Rewriter out(pieces.text);
-  for (Interval& part : pieces.parts) {
-    const std::size_t begin = out.size();
-    std::size_t at = part.begin;
-    while (at < part.end) {
-      const std::size_t space = std::min<std::size_t>(pieces.text.bytes().find(' ', at), part.end);
-      out.keep(at, space);
-      if (space < part.end) out.put(replacement, space, space + 1);
-      at = space + 1;
+// Appends bytes [begin, end) to `out`, with the replacement for each space.
+void keep_without_spaces(std::string_view bytes, Interval part, std::string_view replacement,
+                         Rewriter& out) {
+  for (std::size_t at = part.begin; at < part.end;) {
+    const std::size_t length = std::min(bytes.substr(at, part.end - at).find(' '), part.end - at);
+    out.keep(at, at + length);
+    at += length;
+    if (at < part.end) {
+      out.put(replacement, at, at + 1);
+      ++at;
     }
-    part = {narrow(begin), narrow(out.size())};
   }
-  pieces.text = out.finish();
 }
 
 void apply_step(const pre::Metaspace& step, Pieces& pieces) {
   using Prepend = pre::Metaspace::Prepend;
-  // Before the text is rewritten: whether the first part stands where the input starts.
   const bool at_start =
       pieces.text.starts_input() && !pieces.parts.empty() && pieces.parts.front().begin == 0;
-  replace_spaces(step.replacement, pieces);
-  if (step.prepend != Prepend::kNever)
-    prepend(step.replacement, pieces, [&](Interval part) {
-      const bool is_wanted = step.prepend == Prepend::kAlways || (at_start && part.begin == 0);
-      return is_wanted && !pieces.text.part(part).starts_with(step.replacement);
-    });
+  Rewriter out(pieces.text);
+  for (Interval& part : pieces.parts) {
+    const std::string_view text = pieces.text.part(part);
+    const bool is_wanted = step.prepend == Prepend::kAlways ||
+                           (step.prepend == Prepend::kFirst && at_start && &part == &pieces.parts.front());
+    const bool has_prefix = text.starts_with(' ') || text.starts_with(step.replacement);
+    const std::size_t begin = out.size();
+    if (is_wanted && !has_prefix) out.put(step.replacement, part.begin, part.begin);
+    keep_without_spaces(pieces.text.bytes(), part, step.replacement, out);
+    part = {narrow(begin), narrow(out.size())};
+  }
+  pieces.text = out.finish();
   if (step.words == pre::Metaspace::Words::kSplit)
     apply_step(pre::Split{step.replacement, SplitBehavior::kMergedWithNext}, pieces);
 }
@@ -186,26 +200,26 @@ void apply_step(const pre::Digits& step, Pieces& pieces) {
   split_by_class(pieces,
                  step.group == pre::Digits::Group::kSingle ? SplitBehavior::kIsolated
                                                            : SplitBehavior::kContiguous,
-                 is_numeric);
+                 kNumeric);
 }
 
 void apply_step(const pre::Punctuation& step, Pieces& pieces) {
-  split_by_class(pieces, step.behavior, is_punctuation);
+  split_by_class(pieces, step.behavior, kPunctuation);
 }
 
 // Runs of word characters and runs of others, without the whitespace between.
 void apply_step(const pre::Whitespace&, Pieces& pieces) {
-  split_by_class(pieces, SplitBehavior::kRemoved, is_whitespace);
-  split_by_class(pieces, SplitBehavior::kContiguous, is_word);
+  split_by_class(pieces, SplitBehavior::kRemoved, kWhitespace);
+  split_by_class(pieces, SplitBehavior::kContiguous, kWord);
 }
 
 void apply_step(const pre::WhitespaceSplit&, Pieces& pieces) {
-  split_by_class(pieces, SplitBehavior::kRemoved, is_whitespace);
+  split_by_class(pieces, SplitBehavior::kRemoved, kWhitespace);
 }
 
 void apply_step(const pre::Bert&, Pieces& pieces) {
-  split_by_class(pieces, SplitBehavior::kRemoved, is_whitespace);
-  split_by_class(pieces, SplitBehavior::kIsolated, is_punctuation);
+  split_by_class(pieces, SplitBehavior::kRemoved, kWhitespace);
+  split_by_class(pieces, SplitBehavior::kIsolated, kPunctuation);
 }
 
 }  // namespace

@@ -53,20 +53,13 @@ ScoreBpe::ScoreBpe(const Vocabulary& vocabulary, std::vector<float> scores, Opti
   for (const float score : scores) ranks_.push_back(rank_of_score(score));
   for (std::size_t i = 0; i < vocabulary.size(); ++i)
     has_unused_ |= vocabulary.kind(static_cast<TokenId>(i)) == TokenKind::kUnused;
-  cut_ = WordCut(vocabulary, options_.mark);
+  // How an unused entry falls apart depends on what else the text made of it.
+  if (!has_unused_) cut_ = WordCut(vocabulary, options_.mark);
 }
 
 TokenId ScoreBpe::find_textual(std::string_view text) const {
   const TokenId id = vocabulary_->find(text);
   return id >= 0 && is_textual(vocabulary_->kind(id)) ? id : -1;
-}
-
-void ScoreBpe::encode(std::string_view text, std::size_t at, Merger& merger, TokenSink& sink) const {
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = cut_.part_end(text, begin);
-    encode_part(text.substr(begin, end - begin), at + begin, merger, sink);
-    begin = end;
-  }
 }
 
 void ScoreBpe::add_symbols(std::string_view part, Merger& merger) const {
@@ -95,8 +88,7 @@ Merge ScoreBpe::merge_of(std::string_view part, const Symbol& left, const Symbol
   return {ranks_[static_cast<std::size_t>(id)], id};
 }
 
-void ScoreBpe::encode_part(std::string_view part, std::size_t at, Merger& merger,
-                           TokenSink& sink) const {
+void ScoreBpe::encode(std::string_view part, std::size_t at, Merger& merger, TokenSink& sink) const {
   merger.clear();
   add_symbols(part, merger);
   if (!has_unused_) {

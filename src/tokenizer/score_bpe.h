@@ -35,10 +35,13 @@ class ScoreBpe {
   // `vocabulary` is indexed and outlives the model; `scores` has an entry for each id, no NaN.
   ScoreBpe(const Vocabulary& vocabulary, std::vector<float> scores, Options options);
 
-  void encode(std::string_view text, std::size_t at, Merger& merger, TokenSink& sink) const;
+  // Where text can be cut before encode().
+  const WordCut& cut() const { return cut_; }
+
+  // The tokens of `part`, which stands at byte `at` of the sink's text.
+  void encode(std::string_view part, std::size_t at, Merger& merger, TokenSink& sink) const;
 
  private:
-  void encode_part(std::string_view part, std::size_t at, Merger& merger, TokenSink& sink) const;
   void add_symbols(std::string_view part, Merger& merger) const;
   Merge merge_of(std::string_view part, const Symbol& left, const Symbol& right) const;
   void emit(std::string_view part, std::size_t at, const Symbol& symbol, TokenSink& sink) const;

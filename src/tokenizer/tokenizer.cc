@@ -40,7 +40,7 @@ struct Scratch {
 class Encoding {
  public:
   Encoding(const Tokenizer::Pipeline& pipeline, SpecialTokens special, TokenSink& sink)
-      : pipeline_(pipeline), special_(special), sink_(sink) {}
+      : pipeline_(pipeline), special_(special), sink_(sink), cache_(pipeline.caches) {}
 
   void add(std::string_view text) {
     for (const Segment& segment : pipeline_.added.split(text, special_)) {
@@ -70,8 +70,32 @@ class Encoding {
     const Pieces pieces = pipeline_.pre_tokenizer.apply(std::move(text));
     sink_.start(pieces.text);
     std::visit([&](const auto& model) {
-      for (const Interval part : pieces.parts) encode(model, pieces.text.part(part), part.begin);
+      for (const Interval part : pieces.parts) add_piece(model, pieces.text.part(part), part.begin);
     }, pipeline_.model);
+  }
+
+  // Part by part, where the model can tell that no token reaches over.
+  template <class Model>
+  void add_piece(const Model& model, std::string_view piece, std::size_t at) {
+    if constexpr (requires { model.cut(); }) {
+      for (std::size_t begin = 0; begin < piece.size();) {
+        const std::size_t end = model.cut().part_end(piece, begin);
+        add_part(model, piece.substr(begin, end - begin), at + begin);
+        begin = end;
+      }
+    } else {
+      add_part(model, piece, at);
+    }
+  }
+
+  template <class Model>
+  void add_part(const Model& model, std::string_view part, std::size_t at) {
+    if (sink_.wants_sources() || !PieceCache::takes(part)) return encode(model, part, at);
+    if (const auto ids = (*cache_).find(part); !ids.empty()) return sink_.add_known(ids);
+    const std::size_t begin = sink_.size(), unknowns = sink_.unknowns();
+    encode(model, part, at);
+    // Unknown text melts into what is unknown before it: the same piece can have other ids elsewhere.
+    if (sink_.unknowns() == unknowns) (*cache_).put(part, sink_.since(begin));
   }
 
   void encode(const WordLevel& model, std::string_view piece, std::size_t at) {
@@ -94,6 +118,7 @@ class Encoding {
   const Tokenizer::Pipeline& pipeline_;
   SpecialTokens special_;
   TokenSink& sink_;
+  PieceCaches::Lease cache_;
   Scratch scratch_;
 };
 

@@ -31,6 +31,7 @@ class Trie {
     if (next >= nodes_.size() || nodes_[next].parent != node) return kNone;
     return static_cast<std::int32_t>(next);
   }
+  bool has_key_from(char byte) const { return !empty() && child(kRoot, byte) != kNone; }
   std::int32_t value(std::int32_t node) const { return nodes_[static_cast<std::size_t>(node)].value; }
 
   // The longest key that `text` starts with; length 0 where there is none.

@@ -11,18 +11,18 @@ utf8proc_category_t category(char32_t c) {
   return utf8proc_category(static_cast<utf8proc_int32_t>(c));
 }
 
-bool in(char32_t c, char32_t first, char32_t last) { return c >= first && c <= last; }
+bool in(char32_t c, char32_t first, char32_t last) { return is_between(c, first, last); }
 
 }  // namespace
 
+namespace beyond_ascii {
+
 bool is_whitespace(char32_t c) {
-  if (c < 0x80) return c == ' ' || in(c, 0x09, 0x0D);
   return c == 0x85 || c == 0xA0 || c == 0x1680 || in(c, 0x2000, 0x200A) || c == 0x2028 || c == 0x2029 ||
          c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
 bool is_punctuation(char32_t c) {
-  if (c < 0x80) return in(c, 0x21, 0x2F) || in(c, 0x3A, 0x40) || in(c, 0x5B, 0x60) || in(c, 0x7B, 0x7E);
   switch (category(c)) {
     case UTF8PROC_CATEGORY_PC:
     case UTF8PROC_CATEGORY_PD:
@@ -38,13 +38,11 @@ bool is_punctuation(char32_t c) {
 }
 
 bool is_numeric(char32_t c) {
-  if (c < 0x80) return in(c, '0', '9');
   const auto kind = category(c);
   return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_NO;
 }
 
 bool is_word(char32_t c) {
-  if (c < 0x80) return in(c, '0', '9') || in(c, 'A', 'Z') || in(c, 'a', 'z') || c == '_';
   switch (category(c)) {
     case UTF8PROC_CATEGORY_LU:
     case UTF8PROC_CATEGORY_LL:
@@ -63,6 +61,8 @@ bool is_word(char32_t c) {
              in(c, 0x1F150, 0x1F169) || in(c, 0x1F170, 0x1F189);
   }
 }
+
+}  // namespace beyond_ascii
 
 bool is_mark(char32_t c) {
   if (c < 0x300) return false;

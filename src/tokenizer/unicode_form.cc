@@ -94,7 +94,15 @@ TracedText to_form(const TracedText& text, UnicodeForm form) {
   if (is_ascii(bytes)) return text;
   Rewriter out(text);
   Former former(form);
+  const auto is_ascii_at = [&](std::size_t at) { return static_cast<unsigned char>(bytes[at]) < 0x80; };
   for (std::size_t begin = 0; begin < bytes.size();) {
+    // Of a run of ASCII only the last can change, with what follows it.
+    std::size_t ascii_end = begin;
+    while (ascii_end < bytes.size() && is_ascii_at(ascii_end)) ++ascii_end;
+    if (ascii_end > begin + 1) {
+      out.keep(begin, ascii_end - 1);
+      begin = ascii_end - 1;
+    }
     const CodePoint first = first_code_point(bytes.substr(begin));
     std::size_t end = begin + first.length;
     const std::size_t alone = end;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <limits>
 
@@ -11,6 +12,15 @@
 #include "tokenizer/flat_hash.h"
 
 namespace kinglet {
+
+namespace {
+
+// How many look-ups are under way at the same time in loops over all entries.
+constexpr std::size_t kTogether = 32;
+
+std::uint32_t hash_of(std::string_view text) { return static_cast<std::uint32_t>(hash_bytes(text)); }
+
+}  // namespace
 
 void Vocabulary::reserve(std::size_t tokens, std::size_t bytes) {
   entries_.reserve(std::min(tokens, kMaxTokens));
@@ -35,22 +45,29 @@ void Vocabulary::set(TokenId id, std::string_view text, TokenKind kind) {
 }
 
 std::size_t Vocabulary::build_index() {
-  std::size_t duplicates = 0;
-  slots_.assign(std::bit_ceil(entries_.size() * 2 + 2), Slot{});
+  duplicates_ = 0;
+  slots_.assign(std::bit_ceil(entries_.size() + entries_.size() / 2 + 2), Slot{});
   const std::size_t mask = slots_.size() - 1;
-  for (std::size_t i = 0; i < entries_.size(); ++i) {
-    if (entries_[i].kind == TokenKind::kMissing) continue;
-    const auto id = static_cast<TokenId>(i);
-    const auto hash = static_cast<std::uint32_t>(hash_bytes(text(id)));
-    std::size_t at = hash & mask;
-    while (slots_[at].id >= 0 && (slots_[at].hash != hash || text(slots_[at].id) != text(id)))
-      at = (at + 1) & mask;
-    if (slots_[at].id < 0)
-      slots_[at] = {hash, id};
-    else
-      ++duplicates;
+  std::array<std::uint32_t, kTogether> hashes;
+  for (std::size_t first = 0; first < entries_.size(); first += kTogether) {
+    const std::size_t count = std::min(kTogether, entries_.size() - first);
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = hash_of(text(static_cast<TokenId>(first + i)));
+      __builtin_prefetch(&slots_[hashes[i] & mask], 1);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      if (entries_[first + i].kind == TokenKind::kMissing) continue;
+      const auto id = static_cast<TokenId>(first + i);
+      std::size_t at = hashes[i] & mask;
+      while (slots_[at].id >= 0 && (slots_[at].hash != hashes[i] || text(slots_[at].id) != text(id)))
+        at = (at + 1) & mask;
+      if (slots_[at].id < 0)
+        slots_[at] = {hashes[i], id};
+      else
+        ++duplicates_;
+    }
   }
-  return duplicates;
+  return duplicates_;
 }
 
 std::size_t Vocabulary::missing() const {
@@ -59,13 +76,33 @@ std::size_t Vocabulary::missing() const {
 }
 
 TokenId Vocabulary::find(std::string_view wanted) const {
-  if (slots_.empty()) return -1;
+  return slots_.empty() ? -1 : find_hashed(wanted, hash_of(wanted));
+}
+
+TokenId Vocabulary::find_hashed(std::string_view wanted, std::uint32_t hash) const {
   const std::size_t mask = slots_.size() - 1;
-  const auto hash = static_cast<std::uint32_t>(hash_bytes(wanted));
   for (std::size_t at = hash & mask; slots_[at].id >= 0; at = (at + 1) & mask) {
     if (slots_[at].hash == hash && text(slots_[at].id) == wanted) return slots_[at].id;
   }
   return -1;
+}
+
+void Vocabulary::find_all(std::span<const std::string_view> texts, std::span<TokenId> ids) const {
+  if (slots_.empty()) return std::fill(ids.begin(), ids.end(), -1);
+  const std::size_t mask = slots_.size() - 1;
+  std::array<std::uint32_t, kTogether> hashes;
+  for (std::size_t first = 0; first < texts.size(); first += kTogether) {
+    const std::size_t count = std::min(kTogether, texts.size() - first);
+    for (std::size_t i = 0; i < count; ++i) {
+      hashes[i] = hash_of(texts[first + i]);
+      __builtin_prefetch(&slots_[hashes[i] & mask]);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      const TokenId likely = slots_[hashes[i] & mask].id;
+      if (likely >= 0) __builtin_prefetch(&entries_[index_of(likely)]);
+    }
+    for (std::size_t i = 0; i < count; ++i) ids[first + i] = find_hashed(texts[first + i], hashes[i]);
+  }
 }
 
 std::optional<unsigned char> byte_token_value(std::string_view text) {

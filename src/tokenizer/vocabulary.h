@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -56,6 +57,13 @@ class Vocabulary {
 
   // -1 where no entry has this text.
   TokenId find(std::string_view text) const;
+  // The same for many texts, each into its place of `ids`: the waits for memory overlap.
+  void find_all(std::span<const std::string_view> texts, std::span<TokenId> ids) const;
+  // The same, quicker where `likely` is the answer.
+  TokenId find_near(std::string_view wanted, TokenId likely) const {
+    const bool is_sure = duplicates_ == 0 && contains(likely) && kind(likely) != TokenKind::kMissing;
+    return is_sure && text(likely) == wanted ? likely : find(wanted);
+  }
 
  private:
   struct Entry {
@@ -66,11 +74,13 @@ class Vocabulary {
     std::uint32_t hash = 0;
     TokenId id = -1;
   };
+  TokenId find_hashed(std::string_view text, std::uint32_t hash) const;
   static std::size_t index_of(TokenId id) { return static_cast<std::size_t>(id); }
 
   std::string arena_;
   std::vector<Entry> entries_;
   std::vector<Slot> slots_;
+  std::size_t duplicates_ = 0;
 };
 
 // The byte of a byte token's text "<0x0A>": two hexadecimal digits, nothing else.

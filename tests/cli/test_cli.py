@@ -91,6 +91,24 @@ class Command(unittest.TestCase):
         ids = run("tokenize", "--ids-only", stdin="Zwölf Boxkämpfer 🦊\n".encode()).stdout
         self.assertEqual(run("detokenize", stdin=ids).stdout.decode(), "Zwölf Boxkämpfer 🦊\n")
 
+    def test_lines_are_tokenised_in_order_by_any_number_of_threads(self):
+        texts = [f"line {i} " + "and so on " * (i % 7) for i in range(2500)]
+        lines = "".join(json.dumps({"text": text}) + "\n" for text in texts).encode()
+        one, three = (run("tokenize", "--jsonl", "-t", threads, stdin=lines) for threads in "13")
+        self.assertEqual(one.returncode, 0, one.stderr)
+        self.assertEqual(one.stdout, three.stdout)
+        self.assertEqual(len(one.stdout.splitlines()), len(texts))
+        for i in (0, 1023, 1024, 2499):
+            alone = run("tokenize", "--ids-only", texts[i])
+            self.assertEqual(one.stdout.splitlines()[i], alone.stdout.strip())
+
+    def test_lines_before_a_bad_one_are_tokenised(self):
+        lines = b'{"text": "a"}\n\n{"text": "b"}\n[]\n{"text": "c"}\n'
+        done = run("tokenize", "--jsonl", "-t", "3", stdin=lines)
+        self.assertEqual(done.returncode, 3)
+        self.assertEqual(len(done.stdout.splitlines()), 2)
+        self.assertIn(b"stdin:4", done.stderr)
+
     def test_full_disk_is_exit_1(self):
         with open("/dev/full", "wb") as full:
             done = run("run", "-p", "a", "-n", "3", stdout=full)
