@@ -1,5 +1,6 @@
 #include "tokenizer/bpe.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "tokenizer/utf8.h"
@@ -51,62 +52,73 @@ void Bpe::encode_part(std::string_view part, std::size_t at, Merger& merger, Tok
 }
 
 void Bpe::add_bytes(std::string_view part, Merger& merger) const {
-  bool after_unknown = false;
+  UnknownRun unknown;
   for (std::size_t i = 0; i < part.size(); ++i) {
     const Interval place{narrow(i), narrow(i + 1)};
     const TokenId id = symbol_of_byte_[static_cast<unsigned char>(part[i])];
-    if (id >= 0)
-      merger.add({id, place.begin, place.end});
-    else
-      add_unknown(place, merger, after_unknown);
-    after_unknown = id < 0;
+    if (id < 0) {
+      add_unknown(place, unknown, merger);
+      continue;
+    }
+    end_unknown(unknown, merger);
+    merger.add({id, place.begin, place.end});
   }
+  end_unknown(unknown, merger);
 }
 
 void Bpe::add_characters(std::string_view part, Merger& merger) const {
   const bool is_marked = !options_.continuing_prefix.empty() || !options_.end_suffix.empty();
-  bool after_unknown = false;
+  UnknownRun unknown;
+  std::string marked;
   for (std::size_t i = 0; i < part.size();) {
     const std::size_t end = i + first_code_point(part.substr(i)).length;
-    const std::string_view character = part.substr(i, end - i);
+    std::string_view character = part.substr(i, end - i);
     const Interval place{narrow(i), narrow(end)};
-    TokenId id = -1;
     if (is_marked) {
-      id = vocabulary_->find((i > 0 ? options_.continuing_prefix : "") + std::string(character) +
-                             (end == part.size() ? options_.end_suffix : ""));
-    } else {
-      id = character.size() == 1 ? symbol_of_byte_[static_cast<unsigned char>(character[0])]
-                                 : vocabulary_->find(character);
+      marked = (i > 0 ? options_.continuing_prefix : "") + std::string(character) +
+               (end == part.size() ? options_.end_suffix : "");
+      character = marked;
     }
-    const bool is_known = id >= 0;
-    if (is_known)
+    const TokenId id = character.size() == 1 ? symbol_of_byte_[static_cast<unsigned char>(character[0])]
+                                             : vocabulary_->find(character);
+    if (id >= 0) {
+      end_unknown(unknown, merger);
       merger.add({id, place.begin, place.end});
-    else if (!add_byte_tokens(character, place, merger))
-      add_unknown(place, merger, after_unknown);
-    after_unknown = !is_known;
+    } else if (!add_byte_tokens(character, place, merger)) {
+      add_unknown(place, unknown, merger);
+    }
     i = end;
   }
+  end_unknown(unknown, merger);
 }
 
-// All of the character's bytes or none: a part of it would be another text.
-bool Bpe::add_byte_tokens(std::string_view part, Interval place, Merger& merger) const {
+// All of the character's bytes or none: a part of it would be another text. The marks of a word's
+// inside and end are bytes too, without a place in the text.
+bool Bpe::add_byte_tokens(std::string_view character, Interval place, Merger& merger) const {
   if (!options_.byte_fallback) return false;
-  for (const char c : part)
+  for (const char c : character)
     if (byte_token_[static_cast<unsigned char>(c)] < 0) return false;
-  for (std::size_t i = 0; i < part.size(); ++i) {
-    const std::uint32_t begin = place.begin + narrow(i);
-    merger.add({byte_token_[static_cast<unsigned char>(part[i])], begin, begin + 1});
+  for (std::size_t i = 0; i < character.size(); ++i) {
+    const std::uint32_t begin = std::min(place.begin + narrow(i), place.end);
+    merger.add({byte_token_[static_cast<unsigned char>(character[i])], begin, std::min(begin + 1, place.end)});
   }
   return true;
 }
 
-void Bpe::add_unknown(Interval place, Merger& merger, bool after_unknown) const {
+void Bpe::add_unknown(Interval place, UnknownRun& run, Merger& merger) const {
   if (options_.unknown < 0) return;
-  if (after_unknown && options_.fuse_unknown && !merger.empty() &&
-      merger.symbols().back().id == options_.unknown)
-    merger.extend_last(place.end);
-  else
-    merger.add({options_.unknown, place.begin, place.end});
+  if (run.is_open && !options_.fuse_unknown) end_unknown(run, merger);
+  if (!run.is_open) run.place = place;
+  run.place.end = place.end;
+  run.is_open = true;
+}
+
+void Bpe::end_unknown(UnknownRun& run, Merger& merger) const {
+  if (!run.is_open) return;
+  const std::uint32_t begin =
+      merger.empty() ? run.place.begin : std::max(run.place.begin, merger.symbols().back().end);
+  merger.add({options_.unknown, begin, std::max(begin, run.place.end)});
+  run.is_open = false;
 }
 
 }  // namespace kinglet

@@ -26,16 +26,20 @@ class Splitter {
   void invert() { match_is_match_ = false; }
 
   void match(std::uint32_t begin, std::uint32_t end) {
-    add(done_, begin, !match_is_match_);
+    if (begin > done_) add(done_, begin, !match_is_match_);
     add(begin, end, match_is_match_);
     done_ = end;
-    if (begin == end) last_was_match_ = match_is_match_;  // it still ends what stands before it
   }
-  void finish() { add(done_, end_, !match_is_match_); }
+  // Empty matches have separated what stands around them, and go.
+  void finish() {
+    if (end_ > done_) add(done_, end_, !match_is_match_);
+    const auto is_empty = [](Interval part) { return part.empty(); };
+    out_.erase(std::remove_if(out_.begin() + static_cast<std::ptrdiff_t>(first_), out_.end(), is_empty),
+               out_.end());
+  }
 
  private:
   void add(std::uint32_t begin, std::uint32_t end, bool is_match) {
-    if (begin == end) return;
     const bool has_last = out_.size() > first_;
     switch (behavior_) {
       case SplitBehavior::kRemoved:
@@ -169,13 +173,10 @@ void replace_spaces(std::string_view replacement, Pieces& pieces) {
 
 void apply_step(const pre::Metaspace& step, Pieces& pieces) {
   using Prepend = pre::Metaspace::Prepend;
-  // Before the text is rewritten: whether the first part stands where the input starts.
-  const bool at_start =
-      pieces.text.starts_input() && !pieces.parts.empty() && pieces.parts.front().begin == 0;
   replace_spaces(step.replacement, pieces);
   if (step.prepend != Prepend::kNever)
     prepend(step.replacement, pieces, [&](Interval part) {
-      const bool is_wanted = step.prepend == Prepend::kAlways || (at_start && part.begin == 0);
+      const bool is_wanted = step.prepend == Prepend::kAlways || pieces.text.is_from_start(part.begin);
       return is_wanted && !pieces.text.part(part).starts_with(step.replacement);
     });
   if (step.words == pre::Metaspace::Words::kSplit)
