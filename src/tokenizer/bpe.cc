@@ -12,6 +12,20 @@ constexpr std::string_view kSpaceMark = "\xE2\x96\x81";  // U+2581
 
 std::uint32_t narrow(std::size_t n) { return static_cast<std::uint32_t>(n); }
 
+// Whether some entry has the unknown token or a byte token right before a mark.
+bool joins_mark_to_stand_in(const Vocabulary& vocabulary, std::string_view unknown) {
+  constexpr std::size_t kByteTokenSize = 6;
+  for (std::size_t i = 0; i < vocabulary.size(); ++i) {
+    const std::string_view text = vocabulary.text(static_cast<TokenId>(i));
+    for (std::size_t at = text.find(kSpaceMark, 1); at != text.npos; at = text.find(kSpaceMark, at + 1)) {
+      const std::string_view before = text.substr(0, at);
+      if (before.ends_with(unknown)) return true;
+      if (at >= kByteTokenSize && byte_token_value(before.substr(at - kByteTokenSize))) return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 Bpe::Bpe(const Vocabulary& vocabulary, PairTable merges, Options options)
@@ -23,8 +37,11 @@ Bpe::Bpe(const Vocabulary& vocabulary, PairTable merges, Options options)
   }
   const bool is_plain = options_.alphabet == Alphabet::kCharacters && !options_.ignore_merges &&
                         options_.continuing_prefix.empty() && options_.end_suffix.empty();
-  // The mark must be known, or a run of unknown characters could reach over it.
-  if (is_plain && vocabulary.find(kSpaceMark) >= 0) cut_ = WordCut(vocabulary, kSpaceMark);
+  // The mark must be known, or a run of unknown characters could reach over it; and so must what
+  // stands before it, as itself: dropped characters, <unk> and <0xXX> are not the text's bytes.
+  const bool is_cuttable = vocabulary.find(kSpaceMark) >= 0 && options_.unknown >= 0 &&
+                           !joins_mark_to_stand_in(vocabulary, vocabulary.text(options_.unknown));
+  if (is_plain && is_cuttable) cut_ = WordCut(vocabulary, kSpaceMark);
 }
 
 void Bpe::encode(std::string_view piece, std::size_t at, Merger& merger, TokenSink& sink) const {

@@ -26,7 +26,7 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 }
 
 std::string replace_all(std::string_view text, const Regex& from, std::string_view to) {
-  if (!is_utf8(text)) return std::string(text);
+  if (text.empty() || !is_utf8(text)) return std::string(text);
   std::string out;
   std::size_t done = 0;
   RegexSearch search(from, text);

@@ -16,8 +16,11 @@ namespace {
 
 std::variant<Regex, std::string> read_pattern(const JsonField& field) {
   // A bare string is how old files have it.
-  if (field.json().is_string()) return field.string();
-  if (const JsonField literal = field["String"]; !literal.is_null()) return literal.string();
+  const JsonField literal = field.json().is_string() ? field : field["String"];
+  if (!literal.is_null()) {
+    if (literal.string().empty()) return Regex("");  // everywhere, as the reference has it
+    return literal.string();
+  }
   const JsonField pattern = field["Regex"];
   try {
     return Regex(pattern.string());

@@ -100,7 +100,6 @@ void match_all(const Regex& regex, std::string_view text, Interval part, Splitte
 }
 
 void match_all(const std::string& literal, std::string_view text, Interval part, Splitter& splitter) {
-  if (literal.empty()) return;
   for (std::size_t at = text.find(literal); at != text.npos; at = text.find(literal, at + literal.size()))
     splitter.match(part.begin + narrow(at), part.begin + narrow(at + literal.size()));
 }

@@ -4,9 +4,17 @@
 #include <limits>
 #include <utility>
 
+#include "base/text.h"
 #include "kinglet/error.h"
 
 namespace kinglet {
+
+// All bytes of the first character count as its start.
+TracedText::TracedText(std::string_view bytes, std::size_t begin, bool traced)
+    : borrowed_(bytes),
+      begin_(static_cast<std::uint32_t>(begin)),
+      from_start_(begin > 0 ? 0 : std::max<std::size_t>(utf8_length(bytes), 1)),
+      traced_(traced) {}
 
 Interval TracedText::source(std::size_t begin, std::size_t end) const {
   const auto narrow = [](std::size_t n) { return static_cast<std::uint32_t>(n); };

@@ -22,11 +22,7 @@ class TracedText {
  public:
   TracedText() = default;
   // `bytes` stand at `begin` of the input and outlive the text.
-  TracedText(std::string_view bytes, std::size_t begin, bool traced)
-      : borrowed_(bytes),
-        begin_(static_cast<std::uint32_t>(begin)),
-        from_start_(begin == 0 ? 1 : 0),
-        traced_(traced) {}
+  TracedText(std::string_view bytes, std::size_t begin, bool traced);
 
   std::string_view bytes() const { return is_own_ ? std::string_view(own_) : borrowed_; }
   std::size_t size() const { return bytes().size(); }
