@@ -237,6 +237,7 @@ void add_detokenize(CLI::App& app) {
   add_vocabulary_option(command, *options);
   command->add_option("--ids", options->ids, "1,2,3; else from stdin")->type_name("IDS");
   command->add_flag("--special", options->special, "Show special tokens too");
+  command->add_flag("--no-special", options->no_special, "Leave them out (default)");
   set_examples(command, "kinglet detokenize --ids 12,318,41",
                "kinglet tokenize --ids-only \"Hello\" | kinglet detokenize");
   command->callback([options] { detokenize(*options); });

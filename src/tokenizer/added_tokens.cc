@@ -56,6 +56,7 @@ std::size_t AddedTokens::next_start(std::string_view text, std::size_t from) con
 std::vector<Segment> AddedTokens::split(std::string_view text, SpecialTokens special) const {
   std::vector<Segment> segments;
   std::size_t done = 0;
+  std::size_t space_end = 0;  // of the run of whitespace that was swallowed last
   for (std::size_t at = 0; at < text.size() && !empty();) {
     at = next_start(text, at);
     if (at == text.size()) break;
@@ -71,15 +72,19 @@ std::vector<Segment> AddedTokens::split(std::string_view text, SpecialTokens spe
     if (token.is_single_word && !is_whole_word(text, begin, end)) continue;
 
     std::size_t length = 0;
-    if (token.strips_left)
+    if (token.strips_left) {
       while (begin > done && ends_with(text.substr(0, begin), is_whitespace, length)) begin -= length;
-    if (token.strips_right)
+      begin = std::max(begin, done);
+    }
+    if (token.strips_right) {
+      end = std::max(end, space_end);
       while (starts_with(text.substr(end), is_whitespace, length)) end += length;
-    begin = std::max(begin, done);
+      space_end = end;
+    }
+    begin = std::min(begin, end);
     if (begin > done) segments.push_back({{narrow(done), narrow(begin)}});
-    segments.push_back({{narrow(begin), narrow(end)}, token.id});
+    if (end > begin) segments.push_back({{narrow(begin), narrow(end)}, token.id});
     done = end;
-    at = std::max(at, end);
   }
   if (done < text.size()) segments.push_back({{narrow(done), narrow(text.size())}});
   return segments;

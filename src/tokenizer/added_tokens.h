@@ -4,7 +4,9 @@
 // "[MASK]") and user-defined ones ("<think>").
 //
 // The leftmost match goes first, the longest at one place. A special token is taken only where the
-// caller wants special tokens parsed; the text it spells is stepped over either way.
+// caller wants special tokens parsed; the text it spells is stepped over either way. A token that
+// starts inside whitespace which the one before swallowed is found all the same, as the reference
+// does: segments may overlap.
 
 #include <array>
 #include <string>
@@ -39,7 +41,7 @@ class AddedTokens {
   explicit AddedTokens(std::vector<AddedToken> tokens);
 
   bool empty() const { return tokens_.empty(); }
-  // The segments of `text`, in order, without empty ones.
+  // The segments of `text`, in order of their tokens, without empty stretches.
   std::vector<Segment> split(std::string_view text, SpecialTokens special) const;
 
  private:

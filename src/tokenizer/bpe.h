@@ -45,8 +45,16 @@ class Bpe {
   WordCut word_cut() const;
   void add_bytes(std::string_view part, Merger& merger) const;
   void add_characters(std::string_view part, Merger& merger) const;
-  bool add_byte_tokens(std::string_view part, Interval place, Merger& merger) const;
-  void add_unknown(Interval place, Merger& merger, bool after_unknown) const;
+  bool add_byte_tokens(std::string_view character, Interval place, Merger& merger) const;
+
+  // Unknown characters that have not become a token yet. As in the reference they wait for the next
+  // known one, and byte tokens go past them.
+  struct UnknownRun {
+    Interval place;
+    bool is_open = false;
+  };
+  void add_unknown(Interval place, UnknownRun& run, Merger& merger) const;
+  void end_unknown(UnknownRun& run, Merger& merger) const;
 
   const Vocabulary* vocabulary_;
   PairTable merges_;

@@ -26,7 +26,7 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
 }
 
 std::string replace_all(std::string_view text, const Regex& from, std::string_view to) {
-  if (!is_utf8(text)) return std::string(text);
+  if (text.empty() || !is_utf8(text)) return std::string(text);
   std::string out;
   std::size_t done = 0;
   RegexSearch search(from, text);
@@ -82,7 +82,10 @@ void DecodeRun::enter(std::size_t at, std::string_view token, bool begins, std::
 
   if (std::holds_alternative<decode::ByteLevel>(stage)) {
     const auto bytes = bytes_of_stand_ins(token);
-    pass(bytes ? *bytes : token);
+    if (at + 1 == states_.size())
+      out += bytes ? *bytes : token;
+    else
+      state.held += bytes ? *bytes : token;
   } else if (const auto* metaspace = std::get_if<decode::Metaspace>(&stage)) {
     const bool drops = is_first && metaspace->first == decode::Metaspace::First::kDropped;
     pass(replace_all(token, metaspace->replacement, drops ? "" : " "));
@@ -120,7 +123,9 @@ void DecodeRun::enter(std::size_t at, std::string_view token, bool begins, std::
 void DecodeRun::leave(std::size_t at, std::string& out) {
   State& state = states_[at];
   const decode::Stage& stage = decoder_.stages[at];
-  if (std::holds_alternative<decode::ByteFallback>(stage)) {
+  if (std::holds_alternative<decode::ByteLevel>(stage)) {
+    if (state.has_started && at + 1 < states_.size()) enter(at + 1, well_formed(state.held), true, out);
+  } else if (std::holds_alternative<decode::ByteFallback>(stage)) {
     flush_byte_fallback(at, out);
   } else if (std::holds_alternative<decode::SentencePiece>(stage)) {
     flush_bytes(at, FlushUpTo::kEnd, out);

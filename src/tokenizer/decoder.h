@@ -17,7 +17,7 @@
 namespace kinglet {
 namespace decode {
 
-struct ByteLevel {};  // stand-ins back to bytes
+struct ByteLevel {};  // stand-ins back to bytes; for a stage that follows, all is one token of text
 struct Metaspace {
   std::string replacement = "\xE2\x96\x81";
   enum class First { kDropped, kKept } first = First::kDropped;  // replacements in the first token

@@ -126,7 +126,8 @@ class Builder {
 
     auto* last = steps.empty() ? nullptr : std::get_if<pre::ByteLevel>(&steps.back());
     const bool is_marked = !options.continuing_prefix.empty() || !options.end_suffix.empty();
-    if (last != nullptr && !is_marked) {
+    // Byte fallback works on the spelling in stand-ins.
+    if (last != nullptr && !is_marked && !options.byte_fallback) {
       last->spelling = pre::ByteLevel::Spelling::kBytes;
       options.alphabet = Bpe::Alphabet::kBytes;
       pipeline_->texts = byte_texts(entries);
@@ -186,8 +187,10 @@ class Builder {
       }
       pipeline_->vocabulary.set(token.id, token.content,
                                 token.is_special ? TokenKind::kControl : TokenKind::kUserDefined);
-      if (token.is_normalized && !pipeline_->normalizer.empty()) {
-        token.content = pipeline_->normalizer.apply(token.content);
+      if (token.is_normalized) {
+        std::string content = pipeline_->normalizer.apply(token.content);
+        if (content != token.content) pipeline_->normalized_texts[token.id] = content;
+        token.content = std::move(content);
         normalized.push_back(std::move(token));
       } else {
         raw.push_back(std::move(token));

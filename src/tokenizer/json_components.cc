@@ -1,5 +1,6 @@
 #include "tokenizer/json_components.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -15,8 +16,11 @@ namespace {
 
 std::variant<Regex, std::string> read_pattern(const JsonField& field) {
   // A bare string is how old files have it.
-  if (field.json().is_string()) return field.string();
-  if (const JsonField literal = field["String"]; !literal.is_null()) return literal.string();
+  const JsonField literal = field.json().is_string() ? field : field["String"];
+  if (!literal.is_null()) {
+    if (literal.string().empty()) return Regex("");  // everywhere, as the reference has it
+    return literal.string();
+  }
   const JsonField pattern = field["Regex"];
   try {
     return Regex(pattern.string());
@@ -174,20 +178,23 @@ std::vector<TokenId> template_ids(const JsonField& field, const std::string& tok
   return ids;
 }
 
-Affix read_template(const JsonField& field) {
-  Affix affix;
-  std::size_t texts = 0;
-  for (const JsonField& item : field["single"].items()) {
+// What a text becomes on its way through the post-processors: parts, each of ids and, once, the text.
+using Part = std::vector<TokenId>;
+constexpr TokenId kText = -1;
+
+std::vector<Part> apply_template(const JsonField& field, const std::vector<Part>& parts) {
+  if (parts.size() > 2) throw field["type"].wrong("a template after one that leaves over two parts");
+  std::vector<Part> result;
+  for (const JsonField& item : field[parts.size() == 1 ? "single" : "pair"].items()) {
     if (const JsonField sequence = item["Sequence"]; !sequence.is_null()) {
-      ++texts;
-      continue;
+      const std::size_t index = sequence["id"].string_or("A") == "A" ? 0 : 1;
+      if (index >= parts.size()) throw sequence.wrong("the template wants a second text");
+      result.push_back(parts[index]);
+    } else {
+      result.push_back(template_ids(field, item["SpecialToken"]["id"].string()));
     }
-    auto& side = texts == 0 ? affix.before : affix.after;
-    const auto ids = template_ids(field, item["SpecialToken"]["id"].string());
-    side.insert(side.end(), ids.begin(), ids.end());
   }
-  if (texts != 1) throw field["single"].wrong("wanted the text once in the template");
-  return affix;
+  return result;
 }
 
 TokenId id_of_pair(const JsonField& field) {
@@ -196,13 +203,20 @@ TokenId id_of_pair(const JsonField& field) {
   return items[1].token_id();
 }
 
-Affix read_post_processor_step(const JsonField& field) {
+std::vector<Part> post_process(const JsonField& field, std::vector<Part> parts) {
   const std::string type = field.type();
-  if (type == "ByteLevel") return {};
-  if (type == "TemplateProcessing") return read_template(field);
-  if (type == "BertProcessing" || type == "RobertaProcessing")
-    return {{id_of_pair(field["cls"])}, {id_of_pair(field["sep"])}};
-  unknown(field, "post-processor");
+  if (type == "ByteLevel") return parts;
+  if (type == "TemplateProcessing") return apply_template(field, parts);
+  if (type != "BertProcessing" && type != "RobertaProcessing") unknown(field, "post-processor");
+  const TokenId cls = id_of_pair(field["cls"]), sep = id_of_pair(field["sep"]);
+  for (Part& part : parts) {
+    if (&part == &parts.front())
+      part.insert(part.begin(), cls);
+    else if (type == "RobertaProcessing")
+      part.insert(part.begin(), sep);
+    part.push_back(sep);
+  }
+  return parts;
 }
 
 }  // namespace
@@ -230,13 +244,14 @@ Decoder read_decoder(const JsonField& field) {
 }
 
 Affix read_post_processor(const JsonField& field) {
-  Affix all;
-  for_each_component(field, "processors", [&](const JsonField& step) {
-    const Affix affix = read_post_processor_step(step);
-    all.before.insert(all.before.begin(), affix.before.begin(), affix.before.end());
-    all.after.insert(all.after.end(), affix.after.begin(), affix.after.end());
-  });
-  return all;
+  std::vector<Part> parts{{kText}};
+  for_each_component(field, "processors",
+                     [&](const JsonField& step) { parts = post_process(step, std::move(parts)); });
+  Part all;
+  for (const Part& part : parts) all.insert(all.end(), part.begin(), part.end());
+  if (std::count(all.begin(), all.end(), kText) != 1) throw field.wrong("wanted the text once in the template");
+  const auto text = std::find(all.begin(), all.end(), kText);
+  return {Part(all.begin(), text), Part(text + 1, all.end())};
 }
 
 }  // namespace kinglet

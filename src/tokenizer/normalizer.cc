@@ -87,7 +87,6 @@ TracedText apply_step(const norm::Strip& step, const TracedText& text) {
 }
 
 TracedText replaced(const TracedText& text, const std::string& pattern, std::string_view content) {
-  if (pattern.empty()) return text;
   Rewriter out(text);
   const std::string_view bytes = text.bytes();
   std::size_t done = 0;
@@ -101,6 +100,7 @@ TracedText replaced(const TracedText& text, const std::string& pattern, std::str
 }
 
 TracedText replaced(const TracedText& text, const Regex& pattern, std::string_view content) {
+  if (text.size() == 0) return text;  // nothing matches in nothing
   Rewriter out(text);
   std::size_t done = 0;
   RegexSearch search(pattern, text.bytes());

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
@@ -51,6 +52,8 @@ struct Tokenizer::Pipeline {
   PreTokenizer pre_tokenizer;
   TokenModel model;
   std::vector<TokenId> before, after;  // the affixes
+  // Added tokens that normalization changes, as the decoder sees them, which inverts that.
+  std::unordered_map<TokenId, std::string> normalized_texts;
   Decoder decoder;
   std::optional<Decoder> decoder_of_shown;  // another one, where special tokens are shown
 
@@ -61,6 +64,7 @@ struct Tokenizer::Pipeline {
   mutable PieceCaches caches;
 
   void encode(std::string_view text, const EncodeOptions& options, TokenSink& sink) const;
+  std::string_view decoded_text(TokenId id) const;
 };
 
 }  // namespace kinglet

@@ -26,16 +26,20 @@ class Splitter {
   void invert() { match_is_match_ = false; }
 
   void match(std::uint32_t begin, std::uint32_t end) {
-    add(done_, begin, !match_is_match_);
+    if (begin > done_) add(done_, begin, !match_is_match_);
     add(begin, end, match_is_match_);
     done_ = end;
-    if (begin == end) last_was_match_ = match_is_match_;  // it still ends what stands before it
   }
-  void finish() { add(done_, end_, !match_is_match_); }
+  // Empty matches have separated what stands around them, and go.
+  void finish() {
+    if (end_ > done_) add(done_, end_, !match_is_match_);
+    const auto is_empty = [](Interval part) { return part.empty(); };
+    out_.erase(std::remove_if(out_.begin() + static_cast<std::ptrdiff_t>(first_), out_.end(), is_empty),
+               out_.end());
+  }
 
  private:
   void add(std::uint32_t begin, std::uint32_t end, bool is_match) {
-    if (begin == end) return;
     const bool has_last = out_.size() > first_;
     switch (behavior_) {
       case SplitBehavior::kRemoved:
@@ -107,7 +111,6 @@ void match_all(const Regex& regex, std::string_view text, Interval part, Splitte
 }
 
 void match_all(const std::string& literal, std::string_view text, Interval part, Splitter& splitter) {
-  if (literal.empty()) return;
   for (std::size_t at = text.find(literal); at != text.npos; at = text.find(literal, at + literal.size()))
     splitter.match(part.begin + narrow(at), part.begin + narrow(at + literal.size()));
 }
@@ -178,13 +181,11 @@ void keep_without_spaces(std::string_view bytes, Interval part, std::string_view
 
 void apply_step(const pre::Metaspace& step, Pieces& pieces) {
   using Prepend = pre::Metaspace::Prepend;
-  const bool at_start =
-      pieces.text.starts_input() && !pieces.parts.empty() && pieces.parts.front().begin == 0;
   Rewriter out(pieces.text);
   for (Interval& part : pieces.parts) {
     const std::string_view text = pieces.text.part(part);
     const bool is_wanted = step.prepend == Prepend::kAlways ||
-                           (step.prepend == Prepend::kFirst && at_start && &part == &pieces.parts.front());
+                           (step.prepend == Prepend::kFirst && pieces.text.is_from_start(part.begin));
     const bool has_prefix = text.starts_with(' ') || text.starts_with(step.replacement);
     const std::size_t begin = out.size();
     if (is_wanted && !has_prefix) out.put(step.replacement, part.begin, part.begin);

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "kinglet/error.h"
+#include "tokenizer/oniguruma.h"
 #include "tokenizer/utf8.h"
 
 namespace kinglet {
@@ -31,35 +32,6 @@ constexpr std::uint64_t kBudget = 20'000'000;
 constexpr std::uint64_t kBudgetPerByte = 64;
 constexpr std::size_t kMaxPattern = 64 * 1024;
 
-// Oniguruma's Unicode classes: \w has marks and Nd only, \d is Nd, \h is a hexadecimal digit.
-std::string translated(std::string_view pattern) {
-  std::string out;
-  bool in_class = false;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    const char c = pattern[i];
-    if (c != '\\' || i + 1 == pattern.size()) {
-      if (c == '[') in_class = true;
-      if (c == ']') in_class = false;
-      out.push_back(c);
-      continue;
-    }
-    const char escaped = pattern[++i];
-    const std::string_view members = escaped == 'w'   ? "\\p{L}\\p{M}\\p{Nd}\\p{Pc}"
-                                     : escaped == 'h' ? "0-9a-fA-F"
-                                     : escaped == 'd' ? "\\p{Nd}"
-                                                      : "";
-    if (!members.empty()) {
-      out += in_class ? std::string(members) : "[" + std::string(members) + "]";
-    } else if (escaped == 'W' && !in_class) {
-      out += "[^\\p{L}\\p{M}\\p{Nd}\\p{Pc}]";
-    } else {
-      out.push_back(c);
-      out.push_back(escaped);
-    }
-  }
-  return out;
-}
-
 PCRE2_SPTR units(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
 
 }  // namespace
@@ -72,7 +44,7 @@ struct Regex::Compiled {
 Regex::Regex(std::string_view pattern) {
   if (pattern.size() > kMaxPattern)
     throw refused("a regular expression is over 64 KiB").found(quoted(pattern));
-  const std::string text = translated(pattern);
+  const std::string text = pcre2_of_oniguruma(pattern);
   const Owned<pcre2_compile_context> context(pcre2_compile_context_create(nullptr));
   pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
   pcre2_set_parens_nest_limit(context.get(), 64);

@@ -2,7 +2,7 @@
 
 // A regular expression of a vocabulary file, run by PCRE2 with JIT, UTF and Unicode classes.
 //
-// The files' patterns are written for Oniguruma; what it means by \w, \d and \h is translated.
+// The files' patterns are written for Oniguruma; oniguruma.h translates them.
 // Patterns are untrusted: every search has a budget of steps, and running out is an Error.
 
 #include <cstddef>

@@ -25,6 +25,9 @@ class TokenSink {
     in_unknown_ = false;
   }
 
+  // A run of unknown text ends where a piece of the pre-tokenizer does.
+  void end_piece() { in_unknown_ = false; }
+
   void add(TokenId id, std::size_t begin, std::size_t end) {
     in_unknown_ = false;
     ids_.push_back(id);

@@ -70,7 +70,10 @@ class Encoding {
     const Pieces pieces = pipeline_.pre_tokenizer.apply(std::move(text));
     sink_.start(pieces.text);
     std::visit([&](const auto& model) {
-      for (const Interval part : pieces.parts) add_piece(model, pieces.text.part(part), part.begin);
+      for (const Interval part : pieces.parts) {
+        add_piece(model, pieces.text.part(part), part.begin);
+        sink_.end_piece();
+      }
     }, pipeline_.model);
   }
 
@@ -138,6 +141,11 @@ void Tokenizer::Pipeline::encode(std::string_view text, const EncodeOptions& opt
     for (const TokenId id : after) sink.add_at(id, {end, end});
 }
 
+std::string_view Tokenizer::Pipeline::decoded_text(TokenId id) const {
+  const auto normalized = normalized_texts.find(id);
+  return normalized == normalized_texts.end() ? vocabulary.text(id) : normalized->second;
+}
+
 Tokenizer::Tokenizer(std::unique_ptr<const Pipeline> pipeline) : pipeline_(std::move(pipeline)) {}
 Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
@@ -190,7 +198,7 @@ std::string Tokenizer::decode(std::span<const TokenId> ids, bool show_special) c
   DecodeRun run(is_other ? *pipeline_->decoder_of_shown : pipeline_->decoder);
   for (const TokenId id : ids) {
     check_id(vocabulary, id);
-    if (show_special || !is_special(id)) run.push(vocabulary.text(id), vocabulary.kind(id), text);
+    if (show_special || !is_special(id)) run.push(pipeline_->decoded_text(id), vocabulary.kind(id), text);
   }
   run.finish(text);
   return text;
@@ -225,16 +233,7 @@ struct TextStream::State {
 
   // Takes what is certain; `end` is where it stops being so.
   std::string take(std::size_t end) {
-    std::string text;
-    std::string_view rest = std::string_view(held).substr(0, end);
-    while (!rest.empty()) {
-      const std::size_t good = utf8_prefix(rest);
-      text += rest.substr(0, good);
-      rest.remove_prefix(good);
-      if (rest.empty()) break;
-      text += kReplacement;
-      rest.remove_prefix(malformed_length(rest));
-    }
+    std::string text = well_formed(std::string_view(held).substr(0, end));
     held.erase(0, end);
     return text;
   }
@@ -246,10 +245,10 @@ TextStream::TextStream(TextStream&&) noexcept = default;
 TextStream::~TextStream() = default;
 
 std::string TextStream::push(TokenId id) {
-  const Vocabulary& vocabulary = state_->tokenizer.pipeline_->vocabulary;
-  check_id(vocabulary, id);
+  const Tokenizer::Pipeline& pipeline = *state_->tokenizer.pipeline_;
+  check_id(pipeline.vocabulary, id);
   if (state_->tokenizer.is_special(id)) return {};
-  state_->run.push(vocabulary.text(id), vocabulary.kind(id), state_->held);
+  state_->run.push(pipeline.decoded_text(id), pipeline.vocabulary.kind(id), state_->held);
   return state_->take(state_->held.size() - unfinished_tail(state_->held));
 }
 

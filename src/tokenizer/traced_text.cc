@@ -1,11 +1,20 @@
 #include "tokenizer/traced_text.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
+#include "base/text.h"
 #include "kinglet/error.h"
 
 namespace kinglet {
+
+// All bytes of the first character count as its start.
+TracedText::TracedText(std::string_view bytes, std::size_t begin, bool traced)
+    : borrowed_(bytes),
+      begin_(static_cast<std::uint32_t>(begin)),
+      from_start_(begin > 0 ? 0 : std::max<std::size_t>(utf8_length(bytes), 1)),
+      traced_(traced) {}
 
 Interval TracedText::source(std::size_t begin, std::size_t end) const {
   const auto narrow = [](std::size_t n) { return static_cast<std::uint32_t>(n); };
@@ -19,32 +28,36 @@ Interval TracedText::source(std::size_t begin, std::size_t end) const {
 TracedText TracedText::slice(Interval place) const {
   Rewriter out(*this);
   out.keep(place.begin, place.end);
-  TracedText text = out.finish();
-  text.is_inner_ = is_inner_ || place.begin > 0;
-  return text;
+  return out.finish();
 }
 
 Rewriter::Rewriter(const TracedText& from) : from_(from) {
   to_.is_own_ = true;
   to_.begin_ = from.begin_;
   to_.traced_ = from.traced_;
-  to_.is_inner_ = from.is_inner_;
   to_.own_.reserve(from.size() + from.size() / 8 + 16);
 }
 
+void Rewriter::count_from_start(std::size_t more) {
+  if (to_.from_start_ == to_.own_.size()) to_.from_start_ += more;
+}
+
 void Rewriter::keep(std::size_t begin, std::size_t end) {
+  if (begin < from_.from_start_) count_from_start(std::min(end, from_.from_start_) - begin);
   to_.own_ += from_.bytes().substr(begin, end - begin);
   if (!to_.traced_) return;
   for (std::size_t i = begin; i < end; ++i) to_.sources_.push_back(from_.source(i, i + 1));
 }
 
 void Rewriter::put(std::string_view bytes, std::size_t begin, std::size_t end) {
+  if (begin < from_.from_start_) count_from_start(bytes.size());
   to_.own_ += bytes;
   if (to_.traced_) to_.sources_.resize(to_.own_.size(), from_.source(begin, end));
 }
 
 void Rewriter::drop_back(std::size_t count) {
   to_.own_.resize(to_.own_.size() - count);
+  to_.from_start_ = std::min(to_.from_start_, to_.own_.size());
   if (to_.traced_) to_.sources_.resize(to_.own_.size());
 }
 

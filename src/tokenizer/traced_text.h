@@ -22,8 +22,7 @@ class TracedText {
  public:
   TracedText() = default;
   // `bytes` stand at `begin` of the input and outlive the text.
-  TracedText(std::string_view bytes, std::size_t begin, bool traced)
-      : borrowed_(bytes), begin_(static_cast<std::uint32_t>(begin)), traced_(traced) {}
+  TracedText(std::string_view bytes, std::size_t begin, bool traced);
 
   std::string_view bytes() const { return is_own_ ? std::string_view(own_) : borrowed_; }
   std::size_t size() const { return bytes().size(); }
@@ -36,8 +35,8 @@ class TracedText {
   Interval source(std::size_t begin, std::size_t end) const;
 
   bool traced() const { return traced_; }
-  // Whether the text begins where the input does.
-  bool starts_input() const { return begin_ == 0 && !is_inner_; }
+  // Whether byte `at` comes from the input's very start; known without tracing too.
+  bool is_from_start(std::size_t at) const { return at < from_start_; }
 
  private:
   friend class Rewriter;
@@ -45,9 +44,9 @@ class TracedText {
   std::string own_;
   std::string_view borrowed_;
   bool is_own_ = false;
-  bool is_inner_ = false;  // a slice that does not start at the text's start
   std::vector<Interval> sources_;  // one a byte; empty: the bytes lie in the input as they are
   std::uint32_t begin_ = 0;        // in the input
+  std::size_t from_start_ = 0;     // how many of the first bytes come from the input's start
   bool traced_ = false;
 };
 
@@ -66,6 +65,9 @@ class Rewriter {
   TracedText finish();
 
  private:
+  // Where all that was written until now comes from the input's start, counts `more` bytes.
+  void count_from_start(std::size_t more);
+
   const TracedText& from_;
   TracedText to_;
 };

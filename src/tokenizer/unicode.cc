@@ -2,6 +2,7 @@
 
 #include <utf8proc.h>
 
+#include "tokenizer/reference_unicode.h"
 #include "tokenizer/utf8.h"
 
 namespace kinglet {
@@ -23,43 +24,23 @@ bool is_whitespace(char32_t c) {
 }
 
 bool is_punctuation(char32_t c) {
-  switch (category(c)) {
-    case UTF8PROC_CATEGORY_PC:
-    case UTF8PROC_CATEGORY_PD:
-    case UTF8PROC_CATEGORY_PS:
-    case UTF8PROC_CATEGORY_PE:
-    case UTF8PROC_CATEGORY_PI:
-    case UTF8PROC_CATEGORY_PF:
-    case UTF8PROC_CATEGORY_PO:
-      return true;
-    default:
-      return false;
-  }
+  const auto kind = category(c);
+  return reference::is_punctuation(c, kind >= UTF8PROC_CATEGORY_PC && kind <= UTF8PROC_CATEGORY_PO);
 }
 
 bool is_numeric(char32_t c) {
   const auto kind = category(c);
-  return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL || kind == UTF8PROC_CATEGORY_NO;
+  return reference::is_numeric(c, kind >= UTF8PROC_CATEGORY_ND && kind <= UTF8PROC_CATEGORY_NO);
 }
 
 bool is_word(char32_t c) {
-  switch (category(c)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_PC:
-      return true;
-    default:  // the joiners, and the circled and squared letters
-      return c == 0x200C || c == 0x200D || in(c, 0x24B6, 0x24E9) || in(c, 0x1F130, 0x1F149) ||
-             in(c, 0x1F150, 0x1F169) || in(c, 0x1F170, 0x1F189);
-  }
+  const auto kind = category(c);
+  const bool is_of_words = (kind >= UTF8PROC_CATEGORY_LU && kind <= UTF8PROC_CATEGORY_NL) ||
+                           kind == UTF8PROC_CATEGORY_PC;  // letters, marks, numbers but for No
+  // The joiners, and the circled and squared letters.
+  return reference::is_word(c, is_of_words || c == 0x200C || c == 0x200D || in(c, 0x24B6, 0x24E9) ||
+                                   in(c, 0x1F130, 0x1F149) || in(c, 0x1F150, 0x1F169) ||
+                                   in(c, 0x1F170, 0x1F189));
 }
 
 }  // namespace beyond_ascii
@@ -67,16 +48,18 @@ bool is_word(char32_t c) {
 bool is_mark(char32_t c) {
   if (c < 0x300) return false;
   const auto kind = category(c);
-  return kind == UTF8PROC_CATEGORY_MN || kind == UTF8PROC_CATEGORY_MC || kind == UTF8PROC_CATEGORY_ME;
+  return reference::is_mark(c, kind >= UTF8PROC_CATEGORY_MN && kind <= UTF8PROC_CATEGORY_ME);
 }
 
-bool is_nonspacing_mark(char32_t c) { return c >= 0x300 && category(c) == UTF8PROC_CATEGORY_MN; }
+bool is_nonspacing_mark(char32_t c) {
+  return c >= 0x300 && reference::is_nonspacing_mark(c, category(c) == UTF8PROC_CATEGORY_MN);
+}
 
 bool is_other(char32_t c) {
   if (c < 0x80) return c < 0x20 || c == 0x7F;
   const auto kind = category(c);
-  return kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF || kind == UTF8PROC_CATEGORY_CO ||
-         kind == UTF8PROC_CATEGORY_CS;
+  return reference::is_other(c, kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF ||
+                                    kind == UTF8PROC_CATEGORY_CO || kind == UTF8PROC_CATEGORY_CS);
 }
 
 bool is_cjk(char32_t c) {
@@ -92,7 +75,8 @@ void append_lower(std::string& out, char32_t c) {
     out += "i\xCC\x87";
     return;
   }
-  append_utf8(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+  const auto small = static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c)));
+  append_utf8(out, small == c ? reference::lower(c, c) : small);
 }
 
 }  // namespace kinglet

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tokenizer/reference_unicode.h"
 #include "tokenizer/unicode.h"
 #include "tokenizer/utf8.h"
 
@@ -20,7 +21,7 @@ bool in(char32_t c, char32_t first, char32_t last) { return c >= first && c <= l
 // Whether `c`, or what it decomposes to, can change with the character before it. Marks, the medial
 // and final jamo, and the half-width and compatibility letters that become either.
 bool joins_previous(char32_t c) {
-  if (c < 0x300) return false;
+  if (c < 0x300 || reference::has_no_forms(c)) return false;
   return is_mark(c) || in(c, 0x1160, 0x11FF) || in(c, 0xD7B0, 0xD7FF) || in(c, 0x3130, 0x318F) ||
          in(c, 0xFF9E, 0xFFDC);
 }
@@ -105,6 +106,11 @@ TracedText to_form(const TracedText& text, UnicodeForm form) {
     }
     const CodePoint first = first_code_point(bytes.substr(begin));
     std::size_t end = begin + first.length;
+    if (reference::has_no_forms(first.value)) {
+      out.keep(begin, end);
+      begin = end;
+      continue;
+    }
     const std::size_t alone = end;
     while (end < bytes.size()) {
       const CodePoint next = first_code_point(bytes.substr(end));

@@ -14,7 +14,10 @@ constexpr double kUnknownPenalty = 10;  // below the lowest score
 }  // namespace
 
 Unigram::Unigram(const Vocabulary& vocabulary, std::vector<double> scores, Options options)
-    : scores_(std::move(scores)), is_user_defined_(vocabulary.size()), options_(std::move(options)) {
+    : vocabulary_(&vocabulary),
+      scores_(std::move(scores)),
+      is_user_defined_(vocabulary.size()),
+      options_(std::move(options)) {
   std::vector<Trie::Entry> entries;
   lowest_ = std::numeric_limits<double>::max();
   // Above all scores of real models: the reference starts at FLT_MIN, the smallest positive float.
@@ -85,9 +88,16 @@ void Unigram::encode(std::string_view text, std::size_t at, Scratch& best, Token
   }
   for (std::size_t begin = 0; begin < text.size(); begin = next) {
     next = best[begin].next;
-    emit(text, at, best[next].id, {static_cast<std::uint32_t>(begin), next}, sink);
+    TokenId id = best[next].id;
+    if (options_.sums == Sums::kDouble && is_unknown(id)) {
+      while (next < text.size() && is_unknown(best[best[next].next].id)) next = best[next].next;
+      id = vocabulary_->find(text.substr(begin, next - begin));
+    }
+    emit(text, at, id, {static_cast<std::uint32_t>(begin), next}, sink);
   }
 }
+
+bool Unigram::is_unknown(TokenId id) const { return id < 0 || id == options_.unknown; }
 
 void Unigram::emit(std::string_view text, std::size_t at, TokenId id, Interval place,
                    TokenSink& sink) const {

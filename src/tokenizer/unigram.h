@@ -29,7 +29,7 @@ class Unigram {
     std::array<TokenId, 256> byte_tokens{};  // -1: none
   };
 
-  // `scores` has an entry for each id, no NaN. Which entries match text is in their kinds.
+  // `vocabulary` is indexed and outlives the model; `scores` has an entry for each id, no NaN. Which entries match text is in their kinds.
   Unigram(const Vocabulary& vocabulary, std::vector<double> scores, Options options);
 
   // The best way to a place: from where, by which entry (-1: unknown).
@@ -48,7 +48,10 @@ class Unigram {
   void find_best(std::string_view text, Scratch& best) const;
   void emit(std::string_view text, std::size_t at, TokenId id, Interval place, TokenSink& sink) const;
   double score(TokenId id, std::size_t length) const;
+  // Hugging Face's takes a run of these as one text, and looks that up.
+  bool is_unknown(TokenId id) const;
 
+  const Vocabulary* vocabulary_;
   std::vector<double> scores_;
   std::vector<bool> is_user_defined_;
   double lowest_ = 0, highest_ = 0;  // scores of ordinary entries

@@ -84,6 +84,18 @@ std::size_t malformed_length(std::string_view text) {
   return length;
 }
 
+std::string well_formed(std::string_view text) {
+  std::string out;
+  while (true) {
+    const std::size_t good = utf8_prefix(text);
+    out += text.substr(0, good);
+    text.remove_prefix(good);
+    if (text.empty()) return out;
+    out += kReplacement;
+    text.remove_prefix(malformed_length(text));
+  }
+}
+
 std::size_t unfinished_tail(std::string_view text) {
   for (std::size_t tail = 1; tail <= 3 && tail <= text.size(); ++tail) {
     const std::string_view end = text.substr(text.size() - tail);

@@ -41,6 +41,9 @@ std::size_t utf8_prefix(std::string_view text);
 // subpart, the bytes that one U+FFFD replaces (Unicode 15, 3.9, as decode("utf-8", "replace")).
 std::size_t malformed_length(std::string_view text);
 
+// `text` with U+FFFD for each maximal subpart that is malformed.
+std::string well_formed(std::string_view text);
+
 // How long a tail of `text` could still become one whole character when more bytes come: 0 to 3.
 std::size_t unfinished_tail(std::string_view text);
 

@@ -126,10 +126,11 @@ TEST(FromJson, AHostileRegexIsAnErrorAndNotAHang) {
   EXPECT_THROW(tokenizer.encode(std::string(5000, 'a') + "b"), Error);
 }
 
-TEST(FromJson, ReplacingNothingChangesNothing) {
+// As in the reference: nothing is found at every place, the ends included.
+TEST(FromJson, ReplacingNothingPutsTheContentEverywhere) {
   const Tokenizer tokenizer = from_json(
       "t.json", document(kModel, R"("normalizer":{"type":"Replace","pattern":{"String":""},"content":"b"},)"));
-  EXPECT_THAT(tokenizer.encode("aab"), ElementsAre(0, 2));
+  EXPECT_THAT(tokenizer.encode("aab"), ElementsAre(1, 2, 2, 1, 1)) << "bababbb";
 }
 
 TEST(FromJson, SpecialTokensAreTextUnlessParsed) {
