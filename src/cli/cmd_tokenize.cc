@@ -27,8 +27,8 @@ using Json = nlohmann::ordered_json;
 
 struct Options {
   std::string model;
-  std::optional<std::string> text;
-  std::string file, check, ids;
+  std::optional<std::string> text, ids;
+  std::string file, check;
   bool ids_only = false, special = false, no_special = false, add_special = false;
   bool jsonl = false, json = false, quiet = false;
   std::size_t threads = 0;
@@ -44,8 +44,7 @@ Tokenizer load(const Options& options) {
 }
 
 EncodeOptions encode_options(const Options& options) {
-  return {.special = options.special && !options.no_special ? SpecialTokens::kParsed
-                                                            : SpecialTokens::kAsText,
+  return {.special = options.special ? SpecialTokens::kParsed : SpecialTokens::kAsText,
           .affixes = options.add_special ? Affixes::kAdded : Affixes::kNone};
 }
 
@@ -99,6 +98,31 @@ std::string text_of(const Json& line, const std::string& where) {
   throw refused("a line has neither \"text\" nor \"bytes_hex\"").in(where);
 }
 
+// What is recorded may be no id of this vocabulary, but has to be whole numbers.
+std::vector<std::int64_t> recorded_ids(const Json& line, const std::string& where) {
+  if (!line.contains("ids") || !line["ids"].is_array()) throw refused("a line has no \"ids\"").in(where);
+  std::vector<std::int64_t> ids;
+  for (const Json& id : line["ids"]) {
+    if (!id.is_number_integer())
+      throw refused("a recorded id is no whole number")
+          .in(where)
+          .at(fmt::format("ids[{}]", ids.size()))
+          .found(kinglet::quoted(id.dump(-1, ' ', true, Json::error_handler_t::replace)));
+    ids.push_back(id.get<std::int64_t>());
+  }
+  return ids;
+}
+
+// Where the two differ first, and what stands there.
+std::string difference(const std::vector<std::int64_t>& found, const std::vector<std::int64_t>& recorded) {
+  const auto first = std::mismatch(found.begin(), found.end(), recorded.begin(), recorded.end()).first;
+  const auto at = static_cast<std::size_t>(first - found.begin());
+  const auto shown = [at](const std::vector<std::int64_t>& ids) {
+    return at < ids.size() ? fmt::format("{}", ids[at]) : std::string("the end");
+  };
+  return fmt::format("differs at token {}: found {}, recorded {}", at, shown(found), shown(recorded));
+}
+
 int check(const Tokenizer& tokenizer, const Options& options) {
   const std::string content = read_file(options.check);
   const std::vector<Line> lines = lines_of(content);
@@ -106,18 +130,12 @@ int check(const Tokenizer& tokenizer, const Options& options) {
   for (const Line& text : lines) {
     const std::string where = fmt::format("{}:{}", printable(options.check), text.number);
     const Json line = object_of(text, where);
-    if (!line.contains("ids") || !line["ids"].is_array()) throw refused("a line has no \"ids\"").in(where);
-    const std::vector<TokenId> want = line["ids"].get<std::vector<TokenId>>();
-    const std::vector<TokenId> have = tokenizer.encode(text_of(line, where), encode_options(options));
-    if (have == want) continue;
+    const std::vector<std::int64_t> recorded = recorded_ids(line, where);
+    const auto ids = tokenizer.encode(text_of(line, where), encode_options(options));
+    const std::vector<std::int64_t> found(ids.begin(), ids.end());
+    if (found == recorded) continue;
     ++wrong;
-    const auto first = std::mismatch(have.begin(), have.end(), want.begin(), want.end()).first;
-    const auto at = static_cast<std::size_t>(first - have.begin());
-    const auto shown = [at](const std::vector<TokenId>& ids) {
-      return at < ids.size() ? fmt::format("{}", ids[at]) : std::string("the end");
-    };
-    print_line(fmt::format("{}: differs at token {}: found {}, recorded {}", where, at, shown(have),
-                           shown(want)));
+    print_line(where + ": " + difference(found, recorded));
   }
   print_line(fmt::format("{} of {} lines as recorded", lines.size() - wrong, lines.size()));
   return wrong == 0 ? 0 : static_cast<int>(Fault::kVerification);
@@ -151,7 +169,8 @@ struct Encoded {
 
 // All threads take lines off a block until none is left; then its output is printed in the lines' order,
 // up to the first that failed.
-void print_encoded_lines(const Tokenizer& tokenizer, const Options& options, const std::string& input) {
+void print_encoded_lines(const Tokenizer& tokenizer, const Options& options, const std::string& name,
+                         const std::string& input) {
   constexpr std::size_t kBlock = 1024;
   const std::vector<Line> lines = lines_of(input);
   Team team(options.threads > 0 ? options.threads : usable_cores());
@@ -162,7 +181,7 @@ void print_encoded_lines(const Tokenizer& tokenizer, const Options& options, con
       for (std::size_t i = next++; i < block.size(); i = next++) {
         try {
           const Line& line = lines[begin + i];
-          const std::string where = fmt::format("stdin:{}", line.number);
+          const std::string where = fmt::format("{}:{}", name, line.number);
           const std::string text = text_of(object_of(line, where), where);
           block[i].ids = array_of(tokenizer.encode(text, encode_options(options)));
         } catch (...) {
@@ -182,7 +201,8 @@ int tokenize(const Options& options) {
   if (!options.check.empty()) return check(tokenizer, options);
   const std::string input = input_of(options);
   if (options.jsonl) {
-    print_encoded_lines(tokenizer, options, input);
+    const std::string name = options.text ? "TEXT" : options.file.empty() ? "stdin" : printable(options.file);
+    print_encoded_lines(tokenizer, options, name, input);
   } else if (options.ids_only) {
     print_line(array_of(tokenizer.encode(input, encode_options(options))));
   } else {
@@ -191,12 +211,29 @@ int tokenize(const Options& options) {
   return 0;
 }
 
+// Ids as people and programs write them: "1,2,3", "[1, 2, 3]", one a line, an array a line.
+std::vector<TokenId> ids_of(const Options& options) {
+  std::string text;
+  if (options.ids)
+    text = *options.ids;
+  else if (!is_terminal_stdin())
+    text = read_stdin();
+  else
+    throw usage_error("no ids: give --ids, or ids on stdin");
+  std::string list;  // with commas alone
+  bool ends_item = false;
+  for (const char c : text) {
+    const bool is_between = std::string_view(" \t\r\n[]").find(c) != std::string_view::npos;
+    if (!is_between && c != ',' && ends_item && !list.empty() && list.back() != ',') list.push_back(',');
+    if (!is_between) list.push_back(c);
+    ends_item = is_between;
+  }
+  return parse_ids(options.ids ? "--ids" : "stdin", list);
+}
+
 void detokenize(const Options& options) {
   const Tokenizer tokenizer = load(options);
-  std::string ids = options.ids;
-  if (ids.empty() && !is_terminal_stdin()) ids = read_stdin();
-  std::erase_if(ids, [](char c) { return c == '[' || c == ']' || c == '\n' || c == ' '; });
-  print(tokenizer.decode(parse_ids("--ids", ids), options.special));
+  print(tokenizer.decode(ids_of(options), options.special));
 }
 
 void add_vocabulary_option(CLI::App* command, Options& options) {
@@ -215,17 +252,23 @@ void add_tokenize(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("tokenize", "Show the tokens of a text");
   add_vocabulary_option(command, *options);
   command->add_option("text", options->text, "The text; else -f or stdin")->type_name("TEXT");
-  command->add_option("-f,--file", options->file, "The text from a file")->type_name("FILE");
+  CLI::Option* file = command->add_option("-f,--file", options->file, "The text from a file");
+  file->type_name("FILE")->excludes("text");
   command->add_flag("--ids-only", options->ids_only, "One JSON array of ids");
-  command->add_flag("--special", options->special, "Parse special tokens in the text");
-  command->add_flag("--no-special", options->no_special, "Take them as plain text (default)");
+  CLI::Option* special = command->add_flag("--special", options->special, "Parse special tokens in the text");
+  command->add_flag("--no-special", options->no_special, "Take them as plain text (default)")
+      ->excludes(special);
   command->add_flag("--add-special", options->add_special, "With BOS, EOS, CLS, SEP");
   command->add_flag("--jsonl", options->jsonl,
                     "Lines {\"text\"} or {\"bytes_hex\"} in, an array a line out");
   add_threads_option(command, options->threads);
-  command->add_flag("--json", options->json, "With byte offsets, as JSON");
-  command->add_option("--check", options->check, "Compare with recorded ids; exit 4 on a difference")
-      ->type_name("JSONL");
+  command->add_flag("--json", options->json, "With byte offsets, as JSON")
+      ->excludes("--ids-only")
+      ->excludes("--jsonl");
+  CLI::Option* check =
+      command->add_option("--check", options->check, "Compare with recorded ids; exit 4 on a difference");
+  check->type_name("JSONL");
+  for (const char* other : {"text", "--file", "--ids-only", "--jsonl", "--json"}) check->excludes(other);
   set_examples(command, "kinglet tokenize \"Once upon a time\"",
                "kinglet tokenize -m tokenizer.json --ids-only --add-special \"Hello\"");
   command->callback([options, &exit_code] { exit_code = tokenize(*options); });
@@ -236,8 +279,8 @@ void add_detokenize(CLI::App& app) {
   CLI::App* command = app.add_subcommand("detokenize", "The text of token ids, as raw bytes");
   add_vocabulary_option(command, *options);
   command->add_option("--ids", options->ids, "1,2,3; else from stdin")->type_name("IDS");
-  command->add_flag("--special", options->special, "Show special tokens too");
-  command->add_flag("--no-special", options->no_special, "Leave them out (default)");
+  CLI::Option* special = command->add_flag("--special", options->special, "Show special tokens too");
+  command->add_flag("--no-special", options->no_special, "Leave them out (default)")->excludes(special);
   set_examples(command, "kinglet detokenize --ids 12,318,41",
                "kinglet tokenize --ids-only \"Hello\" | kinglet detokenize");
   command->callback([options] { detokenize(*options); });
