@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -11,7 +12,6 @@
 #include "kinglet/error.h"
 
 namespace kinglet {
-namespace {
 
 // One comparison per value that the compiler can turn into vector code: NaN and infinities are what
 // a difference with itself shows.
@@ -20,8 +20,6 @@ bool all_finite(std::span<const float> values) {
   for (const float value : values) differences += value - value;
   return differences == 0;
 }
-
-}  // namespace
 
 Engine::Engine(const arch::Model& model, std::size_t threads, std::size_t tokens,
                std::size_t wanted)
@@ -42,9 +40,11 @@ Rows Engine::run(const nn::Batch& batch, const nn::Tap* tap) {
   return logits;
 }
 
-Rows Engine::forward(const nn::Batch& batch, const nn::Tap* tap) {
+Rows Engine::forward(const nn::Batch& batch, const nn::Tap* tap,
+                     std::span<const std::size_t> drafts) {
   const Rows logits = run(batch, tap);
   for (std::size_t i = 0; i < logits.count; ++i) {
+    if (std::binary_search(drafts.begin(), drafts.end(), batch.wanted[i])) continue;
     if (!all_finite(logits.span(i))) blame(batch, batch.wanted[i]);
   }
   for (const nn::SequenceRows& sequence : batch.sequences) sequence.cache->advance(sequence.rows);
