@@ -25,6 +25,9 @@ struct GenerateOptions {
   std::size_t chunk = 128;  // rows of a pass at most: changes speed and memory, never a bit
   std::size_t sequences = 8;  // run side by side at most
   bool digest = false;      // hash all logits
+  // Speculation by prompt lookup: what followed earlier occurrences of the last tokens, at most so
+  // many of them, is evaluated ahead. Changes speed and memory, never a bit. 0: off; 16 at most.
+  std::size_t draft_ngram = 0;
 };
 
 struct Request {
@@ -44,10 +47,12 @@ struct Result {
   Finish finish = Finish::kLength;
   std::string digest;        // "<numerics version>:<64 hex digits>", where asked for
   std::size_t positions = 0;  // evaluated, all of them hashed where asked for
+  std::size_t drafted = 0, accepted = 0;  // tokens evaluated ahead, and those that turned out right
 };
 
 struct Timings {
   std::size_t prompt_tokens = 0, new_tokens = 0;
+  std::size_t drafted = 0, accepted = 0;  // of all sequences
   double prefill_seconds = 0;      // passes that hold prompt rows
   double decode_seconds = 0;       // all other passes, sampling included
   double first_token_seconds = 0;  // from the call to the first token of any sequence
@@ -70,7 +75,7 @@ struct Generated {
 };
 
 // Errors: kUsage (an empty prompt, one that does not fit the context, an id out of range, sampler
-// options), before any work; kRuntime (out of memory; logits that are not finite, naming position
+// options, draft_ngram), before any work; kRuntime (out of memory; logits that are not finite, naming position
 // and layer).
 Generated generate(const Model& model, const std::vector<Request>& requests,
                    const GenerateOptions& options = {}, const Watch& watch = {});

@@ -18,6 +18,7 @@
 #include "kinglet/error.h"
 #include "kinglet/generate.h"
 #include "kinglet/version.h"
+#include "runtime/draft.h"
 #include "runtime/dump.h"
 
 namespace kinglet::cli {
@@ -39,6 +40,7 @@ struct Options {
   std::map<std::string, double> sampling;  // by option
   std::vector<std::string> logit_bias, stops;
   std::optional<std::uint64_t> seed;
+  std::size_t draft_ngram = 0;
   bool ignore_eos = false, special = false, no_bos = false, no_echo = false;
   bool stats = false, digest = false, json = false, dump_attention = false;
 };
@@ -128,7 +130,8 @@ GenerateOptions generate_options(const Options& options) {
           .context = options.run.context,
           .threads = options.model.threads,
           .chunk = options.run.chunk,
-          .digest = options.digest};
+          .digest = options.digest,
+          .draft_ngram = options.draft_ngram};
 }
 
 void say_digest(const Result& result, const std::string& id) {
@@ -145,6 +148,11 @@ void say_stats(const Model& model, const Timings& t, double open_seconds) {
                    "tokens/s",
                    t.prompt_tokens, t.prefill_seconds * 1e3, rate(t.prompt_tokens, t.prefill_seconds),
                    t.new_tokens, rate(t.new_tokens, t.decode_seconds)));
+  if (t.drafted > 0) {
+    note(fmt::format("draft: {} of {} tokens right ({:.1f} %), {:.2f} tokens a pass", t.accepted,
+                     t.drafted, 100 * rate(t.accepted, static_cast<double>(t.drafted)),
+                     rate(t.new_tokens, static_cast<double>(t.new_tokens - t.accepted))));
+  }
   note(fmt::format("first token after {:.1f} ms, {:.1f} ms of them to open the model",
                    (open_seconds + t.first_token_seconds) * 1e3, open_seconds * 1e3));
   note(fmt::format("memory: weights {}, cache {}, scratch {}", human_bytes(model.weight_bytes()),
@@ -396,6 +404,9 @@ void add_run(CLI::App& app, int& exit_code) {
   command->add_flag("--no-echo", options->no_echo, "Do not print the prompt");
   add_sampling_options(command, *options);
   add_run_options(command, options->run);
+  add_integer(command, "--draft-ngram", options->draft_ngram, 1,
+              NgramDraft::kLongestNgram,
+              "Guess ahead from earlier text, by its last N tokens (3 is good); never changes a bit");
   command->add_flag("--stats", options->stats, "Speed and memory, on stderr");
   command->add_flag("--digest", options->digest, "SHA-256 of all logits, on stderr");
   command->add_option("--dump", options->dump, "Write the prompt's activations (safetensors)")

@@ -13,7 +13,6 @@
 #include "kinglet/error.h"
 
 namespace kinglet {
-namespace {
 
 // NaN and infinities are what a difference with itself shows. Several sums, so that the compiler can
 // use vectors.
@@ -26,8 +25,6 @@ bool all_finite(std::span<const float> values) {
   for (; i < values.size(); ++i) differences[0] += values[i] - values[i];
   return std::all_of(differences.begin(), differences.end(), [](float sum) { return sum == 0; });
 }
-
-}  // namespace
 
 Engine::Engine(const arch::Model& model, std::size_t threads, std::size_t tokens,
                std::size_t wanted)
@@ -48,9 +45,11 @@ Rows Engine::run(const nn::Batch& batch, const nn::Tap* tap) {
   return logits;
 }
 
-Rows Engine::forward(const nn::Batch& batch, const nn::Tap* tap) {
+Rows Engine::forward(const nn::Batch& batch, const nn::Tap* tap,
+                     std::span<const std::size_t> drafts) {
   const Rows logits = run(batch, tap);
   for (std::size_t i = 0; i < logits.count; ++i) {
+    if (std::binary_search(drafts.begin(), drafts.end(), batch.wanted[i])) continue;
     if (!all_finite(logits.span(i))) blame(batch, batch.wanted[i]);
   }
   for (const nn::SequenceRows& sequence : batch.sequences) sequence.cache->advance(sequence.rows);

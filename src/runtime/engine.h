@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <span>
 
 #include "arch/model.h"
 #include "base/team.h"
@@ -12,6 +13,8 @@
 #include "runtime/thread_choice.h"
 
 namespace kinglet {
+
+bool all_finite(std::span<const float> values);
 
 class Engine {
  public:
@@ -22,7 +25,9 @@ class Engine {
   // One pass; the sequences' caches are longer by their rows after it. Returns the wanted rows'
   // logits, valid until the next pass. Errors (kRuntime): logits that are not finite, naming the
   // position and the layer in which such a number came up first; the caches are then as before.
-  Rows forward(const nn::Batch& batch, const nn::Tap* tap = nullptr);
+  // Those of `drafts`, rows that may turn out not to be text, ascending, are not looked at.
+  Rows forward(const nn::Batch& batch, const nn::Tap* tap = nullptr,
+               std::span<const std::size_t> drafts = {});
 
   const arch::Model& model() const { return model_; }
   std::size_t scratch_bytes() const { return workspace_.bytes(); }

@@ -36,6 +36,14 @@ void check_request(const Model& model, const Request& request, std::size_t limit
   }
 }
 
+void check_draft(const GenerateOptions& options) {
+  if (options.draft_ngram <= NgramDraft::kLongestNgram) return;
+  throw usage_error("the n-grams of a draft are too long")
+      .at("draft_ngram")
+      .found(fmt::format("{}", options.draft_ngram))
+      .allowed(fmt::format("[0, {}]", NgramDraft::kLongestNgram));
+}
+
 // One run of generate(): sequences that are under way, and the passes that move them on.
 class Run {
  public:
@@ -49,14 +57,19 @@ class Run {
         slots_(std::min({requests.size(), options.sequences, options.chunk})),
         running_(slots_),
         request_of_(slots_) {
-    std::size_t longest = 0;
+    check_draft(options);
+    const std::size_t ahead = options.draft_ngram == 0 ? 1 : 1 + NgramDraft::kMostTokens;
+    std::size_t longest = ahead;
     for (const Request& request : requests) {
       check_request(model, request, limit_);
       longest = std::max(longest, request.prompt.size());
     }
     rows_ = std::min(options.chunk, longest * slots_);
-    engine_.emplace(*model.parts().model, options.threads,
-                    rows_, options.digest ? rows_ : slots_);
+    engine_.emplace(*model.parts().model, options.threads, rows_,
+                    options.digest ? rows_ : std::min(rows_, ahead * slots_));
+    tokens_.reserve(rows_);
+    wanted_.reserve(rows_);
+    drafts_.reserve(rows_);
     generated_.results.resize(requests.size());
     generated_.timings.scratch_bytes = engine_->scratch_bytes();
   }
@@ -106,43 +119,61 @@ class Run {
     };
   }
 
-  // Every sequence with one token to evaluate has its row; prompts share what room is left.
+  // Every sequence past its prompt has a row; prompts share what room is left, and drafts what
+  // prompts leave.
   void gather() {
     tokens_.clear();
+    rows_of_.clear();
     parts_.clear();
-    slots_of_parts_.clear();
     wanted_.clear();
-    prefill_rows_ = 0;
+    drafts_.clear();
     std::size_t room = rows_;
     for (const auto& sequence : running_) {
       if (sequence && !sequence->is_prefill()) --room;
     }
     for (std::size_t slot = 0; slot < slots_; ++slot) {
-      if (!running_[slot]) continue;
-      Sequence& sequence = *running_[slot];
-      std::span<const TokenId> pending = sequence.pending();
-      bool is_whole = true;
-      if (sequence.is_prefill()) {
-        is_whole = pending.size() <= room;
-        pending = pending.first(std::min(pending.size(), room));
-        room -= pending.size();
-        prefill_rows_ += pending.size();
-      }
-      if (pending.empty()) continue;
-      tokens_.insert(tokens_.end(), pending.begin(), pending.end());
-      parts_.push_back({&sequence.cache(), pending.size()});
-      slots_of_parts_.push_back(slot);
-      const std::size_t first_wanted = options_.digest ? tokens_.size() - pending.size()
-                                                       : tokens_.size() - (is_whole ? 1 : 0);
-      for (std::size_t row = first_wanted; row < tokens_.size(); ++row) wanted_.push_back(row);
+      if (room == 0) break;
+      if (running_[slot] && running_[slot]->is_prefill()) room -= add_prompt(slot, room);
     }
+    prefill_rows_ = tokens_.size();
+    for (std::size_t slot = 0; slot < slots_; ++slot) {
+      if (running_[slot] && !running_[slot]->is_prefill()) room -= add_new(slot, 1 + room) - 1;
+    }
+  }
+
+  // At most `most` rows of a sequence; returns how many.
+  std::size_t add_prompt(std::size_t slot, std::size_t most) {
+    Sequence& sequence = *running_[slot];
+    const std::span<const TokenId> tokens = sequence.pending(most);
+    const std::size_t end = sequence.cache().length() + tokens.size();
+    const bool is_whole = end == requests_[request_of_[slot]].prompt.size();
+    add(slot, tokens, options_.digest ? tokens.size() : is_whole ? 1 : 0);
+    return tokens.size();
+  }
+
+  std::size_t add_new(std::size_t slot, std::size_t most) {
+    const std::span<const TokenId> tokens = running_[slot]->pending(most);
+    add(slot, tokens, tokens.size());
+    for (std::size_t i = 1; i < tokens.size(); ++i) {
+      drafts_.push_back(tokens_.size() - tokens.size() + i);
+    }
+    return tokens.size();
+  }
+
+  // The logits of the last `wanted` of the tokens are wanted.
+  void add(std::size_t slot, std::span<const TokenId> tokens, std::size_t wanted) {
+    tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
+    rows_of_.push_back({&running_[slot]->cache(), tokens.size()});
+    parts_.push_back({slot, wanted});
+    for (std::size_t i = tokens_.size() - wanted; i < tokens_.size(); ++i) wanted_.push_back(i);
   }
 
   void pass() {
     const Clock::time_point begin = Clock::now();
     gather();
     const Rows logits = engine_->forward(
-        {.tokens = tokens_, .vectors = {}, .sequences = parts_, .wanted = wanted_});
+        {.tokens = tokens_, .vectors = {}, .sequences = rows_of_, .wanted = wanted_}, nullptr,
+        drafts_);
     deal_out(logits);
 
     Timings& t = generated_.timings;
@@ -152,29 +183,24 @@ class Run {
 
   // Gives each sequence its rows of logits.
   void deal_out(Rows logits) {
-    std::size_t row = 0, next_logits = 0;
-    for (std::size_t part = 0; part < parts_.size(); ++part) {
-      const std::size_t slot = slots_of_parts_[part];
-      Sequence& sequence = *running_[slot];
-      const std::size_t end = row + parts_[part].rows;
-      std::optional<std::size_t> last;
-      for (; next_logits < wanted_.size() && wanted_[next_logits] < end; ++next_logits) {
-        sequence.hash(logits.span(next_logits));
-        if (wanted_[next_logits] == end - 1) last = next_logits;
-      }
-      row = end;
-      if (!last || sequence.is_prefill()) continue;
-      sequence.step(logits.span(*last), show(slot));
-      ++generated_.timings.new_tokens;
-      if (sequence.is_done()) retire(slot);
+    std::size_t next = 0;
+    for (const Part& part : parts_) {
+      Sequence& sequence = *running_[part.slot];
+      generated_.timings.new_tokens +=
+          sequence.step(logits.range(next, part.wanted), show(part.slot));
+      next += part.wanted;
+      if (sequence.is_done()) retire(part.slot);
     }
   }
 
   void retire(std::size_t slot) {
     if (!running_[slot]) return;
-    generated_.results[request_of_[slot]] = running_[slot]->take_result();
+    Result& result = generated_.results[request_of_[slot]];
+    result = running_[slot]->take_result();
     running_[slot].reset();
-    if (watch_.on_result) watch_.on_result(request_of_[slot], generated_.results[request_of_[slot]]);
+    generated_.timings.drafted += result.drafted;
+    generated_.timings.accepted += result.accepted;
+    if (watch_.on_result) watch_.on_result(request_of_[slot], result);
   }
 
   const Model& model_;
@@ -190,11 +216,16 @@ class Run {
   std::vector<std::size_t> request_of_;  // by slot
   std::size_t next_ = 0;                 // request to admit
 
-  // The pass in the making.
+  // The pass in the making: its rows, sequence by sequence.
+  struct Part {
+    std::size_t slot = 0;
+    std::size_t wanted = 0;  // the last of its rows
+  };
   std::vector<TokenId> tokens_;
-  std::vector<nn::SequenceRows> parts_;
-  std::vector<std::size_t> slots_of_parts_;
+  std::vector<Part> parts_;
+  std::vector<nn::SequenceRows> rows_of_;  // by part
   std::vector<std::size_t> wanted_;
+  std::vector<std::size_t> drafts_;  // rows of tokens that are not text yet
   std::size_t prefill_rows_ = 0;
 
   Generated generated_;

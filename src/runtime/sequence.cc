@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "runtime/cache_type.h"
+#include "runtime/engine.h"
 #include "runtime/model_parts.h"
 
 namespace kinglet {
@@ -21,21 +22,49 @@ Sequence::Sequence(const Model& model, const Request& request, const GenerateOpt
   if (model.tokenizer() != nullptr) stream_.emplace(*model.tokenizer());
   if (options.digest) digest_.emplace();
   generated_.reserve(std::min(request.tokens, limit));
+  ahead_.reserve(1 + NgramDraft::kMostTokens);
+  if (options.draft_ngram == 0) return;
+  draft_.emplace(options.draft_ngram, cache_.capacity());
+  for (const TokenId id : request.prompt) draft_->push(id);
 }
 
-std::span<const TokenId> Sequence::pending() const {
-  if (is_prefill()) return std::span(request_.prompt).subspan(cache_.length());
-  return std::span(generated_).last(1);
+std::span<const TokenId> Sequence::pending(std::size_t most) {
+  if (is_prefill()) {
+    const auto rest = std::span(request_.prompt).subspan(cache_.length());
+    return rest.first(std::min(rest.size(), most));
+  }
+  ahead_.assign(1, generated_.back());
+  if (draft_) {
+    // The last token that there is room for is never evaluated.
+    const std::size_t room = cache_.capacity() - 1 - known();
+    const auto proposal = draft_->propose(std::min(most - 1, room));
+    ahead_.insert(ahead_.end(), proposal.begin(), proposal.end());
+    result_.drafted += proposal.size();
+  }
+  return ahead_;
 }
 
-void Sequence::hash(std::span<const float> logits) {
-  if (digest_) digest_->add(logits);
+std::size_t Sequence::step(Rows logits, const Show& show) {
+  const std::size_t prompt = request_.prompt.size();
+  std::size_t length = cache_.length() - logits.count;  // of the text before the row at hand
+  std::size_t draws = 0;
+  for (std::size_t row = 0; row < logits.count && !is_done_; ++row, ++length) {
+    const bool is_draft = length >= prompt && row > 0;
+    // Logits that are not finite: the next pass, where this row is no draft, makes an error of it.
+    if (is_draft && (ahead_[row] != generated_.back() || !all_finite(logits.span(row)))) break;
+    if (digest_) digest_->add(logits.span(row));
+    if (length + 1 < prompt) continue;
+    draw(logits.span(row), show);
+    ++draws;
+    result_.accepted += is_draft;
+  }
+  cache_.truncate(length);
+  return draws;
 }
 
-void Sequence::step(std::span<const float> logits, const Show& show) {
+void Sequence::draw(std::span<const float> logits, const Show& show) {
   if (request_.tokens == 0) return end(Finish::kLength, show);
-  const std::size_t position = request_.prompt.size() + generated_.size();
-  const TokenId id = sampler_.sample(logits, request_.prompt, generated_, position);
+  const TokenId id = sampler_.sample(logits, request_.prompt, generated_, known());
   const auto ends = model_.end_ids();
   if (!request_.ignore_end_ids && std::binary_search(ends.begin(), ends.end(), id)) {
     return end(Finish::kEnd, show);
@@ -45,6 +74,7 @@ void Sequence::step(std::span<const float> logits, const Show& show) {
 
 void Sequence::accept(TokenId id, const Show& show) {
   generated_.push_back(id);
+  if (draft_) draft_->push(id);
   std::string text;
   if (stream_) text = stop_text_.push(stream_->push(id));
   result_.text += text;

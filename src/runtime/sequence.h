@@ -12,7 +12,9 @@
 #include "kinglet/generate.h"
 #include "nn/kv_cache.h"
 #include "runtime/digest.h"
+#include "runtime/draft.h"
 #include "runtime/stop_text.h"
+#include "tensor/rows.h"
 
 namespace kinglet {
 
@@ -24,15 +26,16 @@ class Sequence {
 
   using Show = std::function<void(TokenId id, std::string_view text)>;
 
-  // The tokens still to be evaluated: what is left of the prompt, or the last new token.
-  std::span<const TokenId> pending() const;
   bool is_prefill() const { return cache_.length() < request_.prompt.size(); }
+  // The next tokens to evaluate, at most `most` of them (1 or more): what is left of the prompt, or
+  // the last new token and, where there is a draft, what may follow it. Valid until step().
+  std::span<const TokenId> pending(std::size_t most);
 
-  // The logits of every evaluated position, once, in order; nothing happens where no digest is
-  // wanted.
-  void hash(std::span<const float> logits);
-  // All of pending() is evaluated, and these are the last position's logits: draws the next token.
-  void step(std::span<const float> logits, const Show& show);
+  // The cache has grown by what pending() gave, and these are the logits of the last of those
+  // positions, none or some: hashes them where a digest is wanted and, after the prompt, draws
+  // tokens. From the first token on that is not what was drafted, they are not used, and the cache
+  // forgets their positions. Returns the number of draws.
+  std::size_t step(Rows logits, const Show& show);
   void end(Finish finish, const Show& show);
 
   bool is_done() const { return is_done_; }
@@ -41,6 +44,8 @@ class Sequence {
   Result take_result();
 
  private:
+  std::size_t known() const { return request_.prompt.size() + generated_.size(); }
+  void draw(std::span<const float> logits, const Show& show);
   void accept(TokenId id, const Show& show);
 
   const Model& model_;
@@ -51,7 +56,9 @@ class Sequence {
   std::optional<TextStream> stream_;
   StopText stop_text_;
   std::optional<LogitsDigest> digest_;
+  std::optional<NgramDraft> draft_;
   std::vector<TokenId> generated_;
+  std::vector<TokenId> ahead_;  // the last new token and the draft that are being evaluated
   Result result_;
   bool is_done_ = false;
 };

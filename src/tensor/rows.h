@@ -18,8 +18,11 @@ struct BasicRows {
   Float* row(std::size_t i) const { return data + i * stride; }
   std::span<Float> span(std::size_t i) const { return {row(i), width}; }
 
-  // The first `rows` rows; the columns [begin, begin + columns) of all rows.
+  // The first `rows` rows; rows [begin, begin + rows); columns [begin, begin + columns) of all rows.
   BasicRows first(std::size_t rows) const { return {data, rows, width, stride}; }
+  BasicRows range(std::size_t begin, std::size_t rows) const {
+    return {row(begin), rows, width, stride};
+  }
   BasicRows columns(std::size_t begin, std::size_t columns) const {
     return {data + begin, count, columns, stride};
   }

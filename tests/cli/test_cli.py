@@ -44,7 +44,7 @@ class Command(unittest.TestCase):
         for option, value in [("-n", "-1"), ("-n", "1e20"), ("-n", "4x"), ("--temp", "nan"), ("--temp", "-1"),
                               ("--top-p", "2"), ("-t", "0"), ("-t", "1000000"),
                               ("--seed", "18446744073709551616"), ("--cache-type", "q8_1"), ("--ids", "1,x"),
-                              ("--ids", "-1"), ("--ids", "2048"), ("--draft-ngram", "3"), ("--math", "bf16")]:
+                              ("--ids", "-1"), ("--ids", "2048"), ("--draft-ngram", "17"), ("--math", "bf16")]:
             with self.subTest(option=option, value=value):
                 self.refused(2, "run", "-p", "a", option, value, says=[option.lstrip("-")[:4]])
         self.refused(2, "run", "-p")
@@ -75,6 +75,17 @@ class Command(unittest.TestCase):
                            "--chunk", chunk, env={"KINGLET_ISA": isa})
                 digests.add(done.stderr)
         self.assertEqual(len(digests), 1, digests)
+
+    def test_a_draft_changes_neither_text_nor_digest_and_says_how_it_fared(self):
+        args = ["run", "-p", "a b c d e f a b c d e f a b c", "-n", "30", "--seed", "3", "--digest", "--ignore-eos",
+                "--repeat-penalty", "0.5"]  # makes it repeat itself
+        plain = run(*args)
+        self.assertEqual(plain.returncode, 0, plain.stderr)
+        for isa in ("scalar", ""):
+            drafted = run(*args, "--draft-ngram", "3", "--stats", env={"KINGLET_ISA": isa})
+            self.assertEqual(drafted.stdout, plain.stdout)
+            self.assertIn(plain.stderr, drafted.stderr)
+            self.assertRegex(drafted.stderr, rb"draft: \d+ of \d+ tokens right \(.*%\), \d\.\d\d tokens a pass")
 
     def test_prompts_of_a_file_are_answered_in_order(self):
         with tempfile.NamedTemporaryFile("w", suffix=".jsonl") as file:
