@@ -56,6 +56,11 @@ Weight Binder::matrix(const std::string& name, std::size_t out, std::size_t in) 
   weight.panel_bytes = dtype::panel_bytes(tensor.dtype, in);
   weight.panels = AlignedBytes(weight.panel_count() * weight.panel_bytes);
   bytes_ += weight.panels.size();
+  matrices_.push_back({.name = name,
+                       .dtype = tensor.dtype,
+                       .out = out,
+                       .in = in,
+                       .bytes = weight.panels.size()});
 
   const std::size_t panel_rows_bytes = dtype::row_bytes(tensor.dtype, in) * kPanelRows;
   const std::size_t panels_at_once = std::max<std::size_t>(1, kReadBytes / panel_rows_bytes);

@@ -120,10 +120,11 @@ void add_run_options(CLI::App* command, RunOptions& options) {
               "Tokens per prefill pass; changes speed and memory, never a bit");
 }
 
-CacheKind cache_kind(const RunOptions& options) {
-  if (options.cache_type == "f16") return CacheKind::kF16;
-  if (options.cache_type == "f32") return CacheKind::kF32;
-  throw bad_value("--cache-type", options.cache_type, "f16, f32");
+CacheKind cache_kind(const RunOptions& options) { return cache_kind(options.cache_type); }
+CacheKind cache_kind(std::string_view type) {
+  if (type == "f16") return CacheKind::kF16;
+  if (type == "f32") return CacheKind::kF32;
+  throw bad_value("--cache-type", type, "f16, f32");
 }
 
 void add_verbosity(CLI::App* command, Verbosity& verbosity) {

@@ -47,6 +47,7 @@ struct RunOptions {
 };
 void add_run_options(CLI::App* command, RunOptions& options);
 CacheKind cache_kind(const RunOptions& options);
+CacheKind cache_kind(std::string_view type);
 
 // -q, -v
 struct Verbosity {
