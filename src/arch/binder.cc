@@ -58,6 +58,7 @@ Weight Binder::matrix(const std::string& name, std::size_t out, std::size_t in) 
   std::byte* panels = arena_.take(bytes);
   weight.panels = panels;
   bytes_ += bytes;
+  matrices_.push_back({.name = name, .dtype = tensor.dtype, .out = out, .in = in, .bytes = bytes});
 
   const std::size_t panel_rows_bytes = dtype::row_bytes(tensor.dtype, in) * kPanelRows;
   const std::size_t panels_at_once = std::max<std::size_t>(1, kReadBytes / panel_rows_bytes);

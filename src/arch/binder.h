@@ -7,8 +7,10 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "arch/model.h"
 #include "base/memory.h"
 #include "base/team.h"
 #include "tensor/source.h"
@@ -39,6 +41,8 @@ class Binder {
   void pack();
 
   std::size_t bytes() const { return bytes_; }  // of all that was bound, as packed
+  // The matrices that were asked for, in that order; all of them for every row.
+  std::vector<Matrix> take_matrices() { return std::move(matrices_); }
 
  private:
   // A run of panels of one matrix, read and packed at once.
@@ -57,6 +61,7 @@ class Binder {
   std::string config_file_;
   std::size_t bytes_ = 0;
   std::vector<Piece> pieces_;
+  std::vector<Matrix> matrices_;
 };
 
 }  // namespace kinglet::arch

@@ -48,6 +48,7 @@ class Llama final : public Model {
   Llama(const Metadata& config, const TensorSource& tensors, Team& team);
 
   const nn::Shape& shape() const override { return shape_; }
+  std::span<const Matrix> matrices() const override { return matrices_; }
   std::size_t weight_bytes() const override { return weight_bytes_; }
   Rows forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace,
                const nn::Tap* tap) const override;
@@ -64,6 +65,7 @@ class Llama final : public Model {
   nn::RmsNorm final_norm_;
   nn::Linear head_;  // (V, D), or empty where tied
   std::size_t weight_bytes_ = 0;
+  std::vector<Matrix> matrices_;  // the embedding first
 };
 
 Rows Llama::forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace,
@@ -206,6 +208,9 @@ Llama::Llama(const Metadata& config, const TensorSource& tensors, Team& team)
   if (!tied) head_ = one(binder.matrix("lm_head.weight", shape_.vocabulary, shape_.width));
   binder.pack();
   weight_bytes_ = binder.bytes();
+  matrices_ = binder.take_matrices();
+  matrices_.front().rows = tied ? Matrix::Rows::kWanted : Matrix::Rows::kLookedUp;
+  if (!tied) matrices_.back().rows = Matrix::Rows::kWanted;
 }
 
 }  // namespace

@@ -3,22 +3,37 @@
 // A model bound to its weights: immutable, shared by sessions. The forward call has one shape for
 // prefill, decode and batches.
 
+#include <cstddef>
 #include <memory>
+#include <span>
+#include <string>
 
 #include "base/team.h"
 #include "nn/pass.h"
 #include "nn/shape.h"
 #include "nn/workspace.h"
+#include "tensor/dtype.h"
 #include "tensor/metadata.h"
 #include "tensor/source.h"
 
 namespace kinglet::arch {
+
+// A weight matrix of a model, as it lies in memory, and the rows of a pass that it is applied to.
+struct Matrix {
+  enum class Rows { kAll, kWanted, kLookedUp };  // of an embedding, one row is read for each token
+
+  std::string name;
+  DType dtype = DType::kF32;
+  std::size_t out = 0, in = 0, bytes = 0;
+  Rows rows = Rows::kAll;
+};
 
 class Model {
  public:
   virtual ~Model() = default;
 
   virtual const nn::Shape& shape() const = 0;
+  virtual std::span<const Matrix> matrices() const = 0;  // all of them, tied ones once
   virtual std::size_t weight_bytes() const = 0;
 
   // Runs the batch's T rows through the model, stores their keys and values in their sequences'

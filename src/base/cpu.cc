@@ -1,6 +1,8 @@
 #include "base/cpu.h"
 
+#include <fmt/format.h>
 #include <sched.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -54,5 +56,33 @@ std::size_t usable_cores() {
   const std::size_t cores = physical_cores();
   return quota < static_cast<double>(cores) ? static_cast<std::size_t>(quota) : cores;
 }
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != line.npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+std::size_t last_level_cache_bytes() {
+  double kib = 0;  // "32768K"
+  for (int index = 0; index < 8; ++index) {
+    read_number(fmt::format("/sys/devices/system/cpu/cpu0/cache/index{}/size", index), kib);
+  }
+  if (kib > 0) return static_cast<std::size_t>(kib) << 10;
+  return static_cast<std::size_t>(std::max(0L, ::sysconf(_SC_LEVEL3_CACHE_SIZE)));
+}
+
+std::size_t peak_memory_bytes() {
+  std::ifstream file("/proc/self/status");
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with("VmHWM:")) return std::stoull(line.substr(6)) << 10;
+  }
+  return 0;
+}
+
+void reset_peak_memory() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 }  // namespace kinglet

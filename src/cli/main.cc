@@ -29,7 +29,7 @@ std::string version_text() {
 // The command that was being parsed when an error came up.
 const CLI::App& parsed_command(const CLI::App& app) {
   const auto commands = app.get_subcommands();
-  return commands.empty() ? app : *commands.front();
+  return commands.empty() ? app : parsed_command(*commands.front());
 }
 
 // What might have been meant by a word that no command or option has.
@@ -79,6 +79,7 @@ int run(int argc, char** argv) {
     add_inspect(app);
     add_convert(app);
     add_verify(app, exit_code);
+    add_bench(app, exit_code);
     add_completion(app);
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) print(app.help());

@@ -123,11 +123,22 @@ void add_run_options(CLI::App* command, RunOptions& options) {
               "Tokens per prefill pass; changes speed and memory, never a bit");
 }
 
-CacheKind cache_kind(const RunOptions& options) {
-  if (options.cache_type == "f16") return CacheKind::kF16;
-  if (options.cache_type == "f32") return CacheKind::kF32;
-  if (options.cache_type == "q8_0") return CacheKind::kQ8_0;
-  throw bad_value("--cache-type", options.cache_type, "f16, f32, q8_0");
+CacheKind cache_kind(const RunOptions& options) { return cache_kind(options.cache_type); }
+
+CacheKind cache_kind(std::string_view type) {
+  if (type == "f16") return CacheKind::kF16;
+  if (type == "f32") return CacheKind::kF32;
+  if (type == "q8_0") return CacheKind::kQ8_0;
+  throw bad_value("--cache-type", type, "f16, f32, q8_0");
+}
+
+std::string cache_name(CacheKind kind) {
+  switch (kind) {
+    case CacheKind::kF16: return "f16";
+    case CacheKind::kF32: return "f32";
+    case CacheKind::kQ8_0: break;
+  }
+  return "q8_0";
 }
 
 void add_verbosity(CLI::App* command, Verbosity& verbosity) {

@@ -50,6 +50,8 @@ struct RunOptions {
 };
 void add_run_options(CLI::App* command, RunOptions& options);
 CacheKind cache_kind(const RunOptions& options);
+CacheKind cache_kind(std::string_view type);
+std::string cache_name(CacheKind kind);  // as the option has it
 
 // -q, -v
 struct Verbosity {

@@ -42,6 +42,7 @@ void note(std::string_view text) {
 
 bool is_terminal_stdout() { return ::isatty(STDOUT_FILENO) != 0; }
 bool is_terminal_stdin() { return ::isatty(STDIN_FILENO) != 0; }
+bool is_terminal_stderr() { return ::isatty(STDERR_FILENO) != 0; }
 
 std::string read_stdin() {
   std::string content;

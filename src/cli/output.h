@@ -20,6 +20,7 @@ void note(std::string_view text);
 
 bool is_terminal_stdout();
 bool is_terminal_stdin();
+bool is_terminal_stderr();
 
 // All of stdin, or of a file named on the command line. Errors: kRefused, kUsage over 1 GiB.
 std::string read_stdin();

@@ -4,6 +4,7 @@
 
 #include "kernels/attention.h"
 #include "kernels/matmul.h"
+#include "kernels/peaks.h"
 #include "kernels/rows.h"
 #include "kernels/table.h"
 
@@ -28,7 +29,8 @@ constexpr Table make_table(std::tuple<Entries...>*) {
           .rotate = rotate<L>,
           .add = add<L>,
           .silu_multiply = silu_multiply<L>,
-          .exp = exp_row<L>};
+          .exp = exp_row<L>,
+          .peaks = make_peaks<L>()};
 }
 
 template <class L>

@@ -75,6 +75,16 @@ struct CacheFunctions {
   void (*probabilities)(const Attend& call, float* probs) noexcept;
 };
 
+// What the level can do at most, for comparison (peaks.h). Their results mean nothing.
+struct Peak {
+  float (*run)(std::size_t rounds) noexcept = nullptr;  // null where the level has no such thing
+  std::size_t operations = 0;                           // of a round; a multiply-add is two
+};
+struct Peaks {
+  float (*read)(const float* x, std::size_t n) noexcept;  // n a multiple of 64
+  Peak fma, dot_int8;
+};
+
 struct Table {
   const char* isa;
 
@@ -103,6 +113,8 @@ struct Table {
   void (*silu_multiply)(const float* gate, const float* up, std::size_t n, float* out) noexcept;
   // y = exp(x)
   void (*exp)(const float* x, std::size_t n, float* y) noexcept;
+
+  Peaks peaks;
 };
 
 }  // namespace kinglet::kernels

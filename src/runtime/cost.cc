@@ -1,0 +1,73 @@
+#include "runtime/cost.h"
+
+#include "dtype/list.h"
+
+namespace kinglet {
+namespace {
+
+// By DType: whether a format's products are of bytes.
+template <class... Entries>
+bool multiplies_bytes(DType dtype, std::tuple<Entries...>*) {
+  return ((Entries::kDType == dtype && Entries::Panel::kInteger) || ...);
+}
+
+std::size_t rows_of(const arch::Matrix& matrix, const PassSize& pass) {
+  switch (matrix.rows) {
+    case arch::Matrix::Rows::kAll: return pass.rows;
+    case arch::Matrix::Rows::kWanted: return pass.wanted;
+    case arch::Matrix::Rows::kLookedUp: return 0;
+  }
+  return 0;
+}
+
+double bytes_of_value(nn::CacheType cache) {
+  switch (cache) {
+    case nn::CacheType::kF16: return 2;
+    case nn::CacheType::kF32: return 4;
+    case nn::CacheType::kQ8_0: break;
+  }
+  return 34.0 / 32;  // a block's scale counted as the f16 that it is
+}
+
+}  // namespace
+
+Cost& Cost::operator+=(const Cost& other) {
+  weight_bytes += other.weight_bytes;
+  cache_bytes += other.cache_bytes;
+  float_operations += other.float_operations;
+  int8_operations += other.int8_operations;
+  return *this;
+}
+
+Cost cost_of(const arch::Model& model, const PassSize& pass, nn::CacheType cache) {
+  const nn::Shape& s = model.shape();
+  Cost cost;
+  for (const arch::Matrix& matrix : model.matrices()) {
+    const std::size_t rows = rows_of(matrix, pass);
+    if (rows == 0) continue;
+    cost.weight_bytes += static_cast<double>(matrix.bytes);
+    const double products = 2.0 * static_cast<double>(matrix.out * matrix.in * rows);
+    const bool is_integer =
+        multiplies_bytes(matrix.dtype, static_cast<dtype::WeightFormats*>(nullptr));
+    (is_integer ? cost.int8_operations : cost.float_operations) += products;
+  }
+  const std::size_t positions = pass.past + pass.rows;
+  cost.cache_bytes = static_cast<double>(s.layers * 2 * s.kv_heads * s.head_width * positions) *
+                     bytes_of_value(cache);
+  const double seen = static_cast<double>(pass.rows) *
+                      (static_cast<double>(pass.past) + (static_cast<double>(pass.rows) + 1) / 2);
+  cost.float_operations += static_cast<double>(s.layers * 4 * s.heads * s.head_width) * seen;
+  return cost;
+}
+
+Bound bound_of(const Cost& cost, std::size_t passes, const Limits& limits) {
+  const double per_pass = cost.bytes() / static_cast<double>(passes);
+  const bool fits = per_pass <= static_cast<double>(limits.cache_bytes);
+  const double reading = cost.bytes() / (fits ? limits.cache_gbps : limits.memory_gbps) * 1e-9;
+  const double computing = (cost.float_operations / limits.float_gflops +
+                            cost.int8_operations / limits.int8_gops) * 1e-9;
+  if (computing > reading) return {computing, "compute"};
+  return {reading, fits ? "cache" : "memory"};
+}
+
+}  // namespace kinglet
