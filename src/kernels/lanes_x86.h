@@ -10,7 +10,7 @@
 
 #include "kernels/levels.h"
 
-namespace kinglet::kernels::x86 {
+namespace kinglet::kernels::native {
 
 // --- SSE2 -------------------------------------------------------------------------------------
 
@@ -202,4 +202,4 @@ inline void store_bytes(const WideLanes& x, std::int8_t* to)
 }
 #endif
 
-}  // namespace kinglet::kernels::x86
+}  // namespace kinglet::kernels::native
