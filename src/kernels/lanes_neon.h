@@ -1,7 +1,8 @@
 #pragma once
 
-// What xsimd 8.1 lacks, in intrinsics, for 64-bit ARM: a fused multiply-add, 16-bit floats, bytes, and
-// sums over the lanes. The same functions as in lanes_x86.h. Included by lanes_xsimd.h.
+// What xsimd 8.1 lacks, in intrinsics, for 64-bit ARM: a fused multiply-add, an exact division, 16-bit
+// floats, bytes, and sums over the lanes. The same functions as in lanes_x86.h. Included by
+// lanes_xsimd.h.
 
 #include <arm_neon.h>
 
@@ -16,6 +17,9 @@ using Neon4 = xsimd::batch<float, xsimd::neon64>;
 using Neon4Int = xsimd::batch<std::int32_t, xsimd::neon64>;
 
 inline Neon4 fma(Neon4 a, Neon4 b, Neon4 c) { return Neon4(vfmaq_f32(c, a, b)); }
+
+// xsimd's is an approximation.
+inline Neon4 divide(Neon4 a, Neon4 b) { return Neon4(vdivq_f32(a, b)); }
 
 inline Neon4 add_exponent(Neon4 x, Neon4 shifted) {
   const int32x4_t n = vshlq_n_s32(vreinterpretq_s32_f32(shifted), 23);

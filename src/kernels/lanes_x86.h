@@ -12,6 +12,11 @@
 
 namespace kinglet::kernels::native {
 
+template <class Part>
+inline Part divide(Part a, Part b) {
+  return a / b;
+}
+
 // --- SSE2 -------------------------------------------------------------------------------------
 
 using Sse = xsimd::batch<float, xsimd::sse2>;

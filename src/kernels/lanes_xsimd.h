@@ -94,7 +94,7 @@ inline Lanes<L> operator*(const Lanes<L>& a, const Lanes<L>& b) {
 }
 template <class L>
 inline Lanes<L> operator/(const Lanes<L>& a, const Lanes<L>& b) {
-  return each_part<Lanes<L>>([&](std::size_t i) { return a.part[i] / b.part[i]; });
+  return each_part<Lanes<L>>([&](std::size_t i) { return native::divide(a.part[i], b.part[i]); });
 }
 // Not xsimd::fma, which is a multiplication and an addition on AVX-512 (8.1) and on SSE2.
 template <class L>
