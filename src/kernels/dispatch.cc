@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#endif
+
 #include <array>
 #include <cstdlib>
 #include <string>
@@ -16,6 +20,8 @@ namespace kinglet::kernels {
 extern const Table k_scalar;
 #if defined(__x86_64__)
 extern const Table k_sse2, k_avx2, k_avx512, k_avx512vnni, k_avx512bf16;
+#elif defined(__aarch64__)
+extern const Table k_neon, k_neondot;
 #endif
 
 namespace {
@@ -41,6 +47,8 @@ bool has_avx512() {
 }
 bool has_avx512vnni() { return has_avx512() && __builtin_cpu_supports("avx512vnni"); }
 bool has_avx512bf16() { return has_avx512vnni() && __builtin_cpu_supports("avx512bf16"); }
+#elif defined(__aarch64__)
+bool has_neondot() { return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0; }
 #endif
 
 // Best first.
@@ -51,6 +59,9 @@ constexpr Level kLevels[] = {
     {"avx512", &k_avx512, has_avx512},
     {"avx2", &k_avx2, has_avx2},
     {"sse2", &k_sse2, always},
+#elif defined(__aarch64__)
+    {"neondot", &k_neondot, has_neondot},
+    {"neon", &k_neon, always},
 #endif
     {"scalar", &k_scalar, always},
 };

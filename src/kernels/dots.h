@@ -12,7 +12,7 @@
 //                              products in 16 bits, they are full then
 //     total(x_sum)             as IntLanes; x_sum: the sum of all x that was added, in every lane
 //
-// dots_scalar.h is the definition, dots_x86.h the rest.
+// dots_scalar.h is the definition, dots_x86.h and dots_neon.h the rest.
 
 #include <cstdint>
 
@@ -34,4 +34,6 @@ struct Dots;
 #include "kernels/dots_scalar.h"
 #if defined(__x86_64__)
 #include "kernels/dots_x86.h"
+#elif defined(__aarch64__)
+#include "kernels/dots_neon.h"
 #endif

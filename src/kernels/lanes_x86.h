@@ -10,7 +10,12 @@
 
 #include "kernels/levels.h"
 
-namespace kinglet::kernels::x86 {
+namespace kinglet::kernels::native {
+
+template <class Part>
+inline Part divide(Part a, Part b) {
+  return a / b;
+}
 
 // --- SSE2 -------------------------------------------------------------------------------------
 
@@ -202,4 +207,4 @@ inline void store_bytes(const WideLanes& x, std::int8_t* to)
 }
 #endif
 
-}  // namespace kinglet::kernels::x86
+}  // namespace kinglet::kernels::native

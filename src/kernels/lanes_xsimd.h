@@ -1,12 +1,17 @@
 #pragma once
 
-// The lanes as one or more xsimd batches. Included by lanes.h.
+// The lanes as one or more xsimd batches. What xsimd lacks is in namespace `native`: the same functions
+// for every processor, each on one batch. Included by lanes.h.
 
 #include <cstdint>
 #include <utility>
 
 #include "kernels/lanes.h"
+#if defined(__x86_64__)
 #include "kernels/lanes_x86.h"
+#elif defined(__aarch64__)
+#include "kernels/lanes_neon.h"
+#endif
 
 namespace kinglet::kernels {
 
@@ -29,27 +34,27 @@ struct Lanes {
   }
   static Lanes load_half(const std::uint16_t* from) {
     Lanes out;
-    for (std::size_t i = 0; i < kParts; ++i) out.part[i] = x86::load_half(from + i * kWidth, Part());
+    for (std::size_t i = 0; i < kParts; ++i) out.part[i] = native::load_half(from + i * kWidth, Part());
     return out;
   }
   static Lanes load_bfloat(const std::uint16_t* from) {
     Lanes out;
     for (std::size_t i = 0; i < kParts; ++i) {
-      out.part[i] = x86::load_bfloat(from + i * kWidth, Part());
+      out.part[i] = native::load_bfloat(from + i * kWidth, Part());
     }
     return out;
   }
   static Lanes load_bytes(const std::int8_t* from) {
     Lanes out;
-    for (std::size_t i = 0; i < kParts; ++i) out.part[i] = x86::load_bytes(from + i * kWidth, Part());
+    for (std::size_t i = 0; i < kParts; ++i) out.part[i] = native::load_bytes(from + i * kWidth, Part());
     return out;
   }
-  void store_bytes(std::int8_t* to) const { x86::store_bytes(*this, to); }
+  void store_bytes(std::int8_t* to) const { native::store_bytes(*this, to); }
   void store(float* to) const {
     for (std::size_t i = 0; i < kParts; ++i) part[i].store_unaligned(to + i * kWidth);
   }
   void store_half(std::uint16_t* to) const {
-    for (std::size_t i = 0; i < kParts; ++i) x86::store_half(part[i], to + i * kWidth);
+    for (std::size_t i = 0; i < kParts; ++i) native::store_half(part[i], to + i * kWidth);
   }
 };
 
@@ -89,12 +94,12 @@ inline Lanes<L> operator*(const Lanes<L>& a, const Lanes<L>& b) {
 }
 template <class L>
 inline Lanes<L> operator/(const Lanes<L>& a, const Lanes<L>& b) {
-  return each_part<Lanes<L>>([&](std::size_t i) { return a.part[i] / b.part[i]; });
+  return each_part<Lanes<L>>([&](std::size_t i) { return native::divide(a.part[i], b.part[i]); });
 }
 // Not xsimd::fma, which is a multiplication and an addition on AVX-512 (8.1) and on SSE2.
 template <class L>
 inline Lanes<L> fma(const Lanes<L>& a, const Lanes<L>& b, const Lanes<L>& c) {
-  return each_part<Lanes<L>>([&](std::size_t i) { return x86::fma(a.part[i], b.part[i], c.part[i]); });
+  return each_part<Lanes<L>>([&](std::size_t i) { return native::fma(a.part[i], b.part[i], c.part[i]); });
 }
 template <class L>
 inline Lanes<L> select_less(const Lanes<L>& a, const Lanes<L>& b, const Lanes<L>& x,
@@ -113,7 +118,7 @@ inline float sum(Lanes<L> x) {
   for (std::size_t half = Lanes<L>::kParts / 2; half > 0; half /= 2) {
     for (std::size_t i = 0; i < half; ++i) x.part[i] = x.part[i] + x.part[i + half];
   }
-  return x86::sum(x.part[0]);
+  return native::sum(x.part[0]);
 }
 template <class L>
 inline float largest(Lanes<L> x) {
@@ -122,7 +127,7 @@ inline float largest(Lanes<L> x) {
       x.part[i] = xsimd::select(x.part[i] < x.part[i + half], x.part[i + half], x.part[i]);
     }
   }
-  return x86::largest(x.part[0]);
+  return native::largest(x.part[0]);
 }
 
 template <class L>
@@ -135,7 +140,7 @@ inline Lanes<L> to_float(const IntLanes<L>& a) {
 }
 template <class L>
 inline Lanes<L> add_exponent(const Lanes<L>& x, const Lanes<L>& shifted) {
-  return each_part<Lanes<L>>([&](std::size_t i) { return x86::add_exponent(x.part[i], shifted.part[i]); });
+  return each_part<Lanes<L>>([&](std::size_t i) { return native::add_exponent(x.part[i], shifted.part[i]); });
 }
 
 }  // namespace kinglet::kernels

@@ -5,7 +5,7 @@
 
 #include <cstddef>
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) || defined(__aarch64__)
 #include <xsimd/xsimd.hpp>
 #endif
 
@@ -54,6 +54,20 @@ struct Avx512Vnni : Avx512 {
 };
 struct Avx512Bf16 : Avx512Vnni {
   static constexpr const char* kName = "avx512bf16";
+};
+#elif defined(__aarch64__)
+struct Neon {
+  using Arch = xsimd::neon64;
+  static constexpr const char* kName = "neon";
+  static constexpr bool kHasDot = false;
+  static constexpr std::size_t kPanels = 1, kTokens = 6, kGemvPanels = 2;
+  static constexpr std::size_t kIntegerTokens = 2, kIntegerGemvPanels = 1;
+  static constexpr std::size_t kQueries = 4, kLanesInFlight = 4;
+};
+struct NeonDot : Neon {
+  static constexpr const char* kName = "neondot";
+  static constexpr bool kHasDot = true;
+  static constexpr std::size_t kIntegerTokens = 4, kIntegerGemvPanels = 2;
 };
 #endif
 

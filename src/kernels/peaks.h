@@ -21,7 +21,9 @@ namespace kinglet::kernels {
 
 // Registers of sums. Those of bytes leave room for a copy of each, which the compiler makes; without
 // an instruction for dot products only an addition has to be waited for, and few will do.
-#if defined(__AVX512F__) || defined(__aarch64__)
+#if defined(__aarch64__)
+constexpr std::size_t kFmaRegisters = 24, kDotRegisters = 16;  // of 32
+#elif defined(__AVX512F__)
 constexpr std::size_t kFmaRegisters = 24, kDotRegisters = 12;  // of 32
 #else
 constexpr std::size_t kFmaRegisters = 12, kDotRegisters = 4;  // of 16
@@ -80,6 +82,7 @@ template <class L, std::size_t... kSum>
 inline float dot_rounds(std::size_t rounds, std::index_sequence<kSum...>) {
   using Sums = Dots<L, 15, 0>;
   constexpr std::size_t kTokens = 2, kPanelBytes = 4 * kLaneCount;
+  static_assert(sizeof...(kSum) % kTokens == 0);
   constexpr std::size_t kStepBytes = sizeof...(kSum) / kTokens * kPanelBytes;
   alignas(64) std::uint8_t weights[kDotTerms<L> * kStepBytes];
   for (std::size_t i = 0; i < sizeof(weights); ++i) weights[i] = static_cast<std::uint8_t>(i / 4 % 16);

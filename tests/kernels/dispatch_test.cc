@@ -42,7 +42,6 @@ std::string active_under(const char* isa) {
 }
 
 TEST(DispatchDeathTest, TheEnvironmentForcesALevel) {
-  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
   for (const kernels::Table* table : kernels::available()) {
     EXPECT_EXIT(std::exit(active_under(table->isa) == table->isa ? 0 : 1),
                 ::testing::ExitedWithCode(0), "");
@@ -52,13 +51,12 @@ TEST(DispatchDeathTest, TheEnvironmentForcesALevel) {
 }
 
 TEST(DispatchDeathTest, AnUnknownLevelIsAnErrorThatListsTheKnownOnes) {
-  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
   EXPECT_EXIT(
       {
         const std::string message = active_under("avx\x1b");
         const bool is_right = message.find("unknown instruction set") != std::string::npos &&
                               message.find("'avx\\x1b'") != std::string::npos &&
-                              message.find("sse2, scalar") != std::string::npos;
+                              message.find(", scalar") != std::string::npos;
         std::exit(is_right ? 0 : 1);
       },
       ::testing::ExitedWithCode(0), "");

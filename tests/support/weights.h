@@ -56,7 +56,8 @@ inline std::vector<std::byte> random_blocks(DType dtype, std::size_t values, Ran
   const dtype::Format& format = dtype::format_of(dtype);
   std::vector<std::byte> bytes(dtype::row_bytes(dtype, values));
   const auto half = [&] {
-    return static_cast<std::uint16_t>((random.next() & 0x83FF) | (9 + random.below(7)) << 10);
+    const std::uint64_t sign_and_fraction = random.next() & 0x83FF;  // in this order everywhere
+    return static_cast<std::uint16_t>(sign_and_fraction | (9 + random.below(7)) << 10);
   };
   if (format.block > 1) {
     for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.next());

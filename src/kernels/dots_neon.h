@@ -1,0 +1,93 @@
+#pragma once
+
+// Products of bytes on 64-bit ARM, with and without the dot-product instructions. Included by dots.h.
+//
+// Both multiply signed bytes. Bytes above 127 are taken as u - 128, which is their weight: kZero is 128
+// there. Without dot products, as many products as fit are added in 16 bits before they are widened.
+
+#include <arm_neon.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/dots.h"
+
+namespace kinglet::kernels {
+
+template <class Level>
+struct ByteLanes {
+  static constexpr std::size_t kParts = 4;
+  uint8x16_t part[kParts];
+
+  static ByteLanes load(const std::uint8_t* from) {
+    return each_part<ByteLanes>([&](std::size_t i) { return vld1q_u8(from + 16 * i); });
+  }
+};
+
+template <class L>
+inline ByteLanes<L> low_nibbles(const ByteLanes<L>& b) {
+  return each_part<ByteLanes<L>>([&](std::size_t i) { return vandq_u8(b.part[i], vdupq_n_u8(0x0F)); });
+}
+template <class L>
+inline ByteLanes<L> high_nibbles(const ByteLanes<L>& b) {
+  return each_part<ByteLanes<L>>([&](std::size_t i) { return vshrq_n_u8(b.part[i], 4); });
+}
+
+template <class Level, int kLargest, int kZero>
+struct Dots {
+  static constexpr std::size_t kParts = ByteLanes<Level>::kParts;
+  static constexpr bool kCentred = kLargest > 127;  // the bytes are multiplied as u - kZero
+  static_assert(!kCentred || kZero == 128);
+  static constexpr std::size_t kFit = 32767 / (127 * (kCentred ? 128 : kLargest));  // in 16 bits
+  static constexpr std::size_t kTerms = Level::kHasDot ? kMostTerms : std::min(kFit, kMostTerms);
+
+  // 16-bit sums: of the rows' products, four a row, two rows in `low` and two in `high`.
+  struct Products {
+    int16x8_t low, high;
+  };
+
+  int32x4_t sums[kParts];
+  Products products[Level::kHasDot ? 1 : kParts];
+
+  void clear() {
+    for (int32x4_t& value : sums) value = vdupq_n_s32(0);
+    for (Products& value : products) value = {vdupq_n_s16(0), vdupq_n_s16(0)};
+  }
+  void add(const ByteLanes<Level>& u, const std::int8_t* x) {
+    std::int32_t four = 0;
+    std::memcpy(&four, x, sizeof(four));
+    const int8x16_t fours = vreinterpretq_s8_s32(vdupq_n_s32(four));
+    for (std::size_t i = 0; i < kParts; ++i) {
+      int8x16_t w = vreinterpretq_s8_u8(u.part[i]);
+      if constexpr (kCentred) w = veorq_s8(w, vdupq_n_s8(-128));
+      if constexpr (Level::kHasDot) {
+        sums[i] = vdotq_s32(sums[i], w, fours);
+      } else {
+        products[i].low = vmlal_s8(products[i].low, vget_low_s8(w), vget_low_s8(fours));
+        products[i].high = vmlal_high_s8(products[i].high, w, fours);
+      }
+    }
+  }
+  void fold() {
+    if constexpr (!Level::kHasDot) {
+      for (std::size_t i = 0; i < kParts; ++i) {
+        const int32x4_t rows = vpaddq_s32(vpaddlq_s16(products[i].low), vpaddlq_s16(products[i].high));
+        sums[i] = vaddq_s32(sums[i], rows);
+        products[i] = {vdupq_n_s16(0), vdupq_n_s16(0)};
+      }
+    }
+  }
+  IntLanes<Level> total(const IntLanes<Level>& x_sum) const {
+    return each_part<IntLanes<Level>>([&](std::size_t i) {
+      using Part = typename IntLanes<Level>::Part;
+      if constexpr (kCentred || kZero == 0) {
+        return Part(sums[i]);
+      } else {
+        return Part(vmlsq_n_s32(sums[i], x_sum.part[i], kZero));
+      }
+    });
+  }
+};
+
+}  // namespace kinglet::kernels
