@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "kinglet/error.h"
+#include "tokenizer/charsmap.h"
 #include "tokenizer/support.h"
 
 namespace kinglet {
@@ -230,6 +231,42 @@ TEST(FromGguf, SmolLmCutsDigitsOneByOne) {
   EXPECT_THAT(from_gguf("m.gguf", keys).encode("12 1"), ElementsAre(0, 1, 3, 0));
   keys.pre = "gpt-2";
   EXPECT_THAT(from_gguf("m.gguf", keys).encode("12 1"), ElementsAre(2, 4));
+}
+
+// Text stays well-formed on its way whatever the entries are: a part of a character is no token of text.
+TEST(FromGguf, MalformedEntriesCutNoCharacterOfTheText) {
+  GgufVocabulary keys;
+  keys.model = "gpt2";
+  keys.tokens = {"\xC3\x83", "\xC2\xA9", "\xA9", "\xC3", "a"};  // two stand-ins, two halves of a character
+  keys.token_type = {1, 1, 4, 3, 1};
+  const EncodeOptions parsed{SpecialTokens::kParsed, Affixes::kNone};
+  EXPECT_THAT(from_gguf("m.gguf", keys).encode("\xC3\xA9" "a", parsed), ElementsAre(0, 1, 4));
+  keys.model = "llama";
+  keys.tokens = {"<unk>", "\xC3", "\xA9", "\xE2\x96", "a"};
+  keys.token_type = {2, 4, 3, 4, 1};
+  keys.add_space_prefix = false;
+  const Tokenizer tokenizer = from_gguf("m.gguf", keys);
+  for (const char* text : {"\xC3\xA9" "a", "\xC3" "a", "\xE2\x96" "a"})
+    EXPECT_THAT(tokenizer.encode(text, parsed), ElementsAre(0, 4)) << testing::PrintToString(text);
+  EXPECT_THAT(tokenizer.encode("a\xE2\x96", parsed), ElementsAre(4, 0));
+}
+
+TEST(Charsmap, RulesThatMakeMalformedTextAreRefusedOrNoRules) {
+  const auto blob = [](std::uint32_t value, const std::string& replacements) {
+    std::vector<std::uint32_t> units('a' + 1);
+    units['a'] = 'a' | 1U << 8 | 1U << 10;  // a rule for "a", its leaf beside it
+    units['a' ^ 1] = value;
+    std::string bytes;
+    const auto put = [&](std::uint32_t number) {
+      for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<char>(number >> shift & 0xFF));
+    };
+    put(static_cast<std::uint32_t>(4 * units.size()));
+    for (const std::uint32_t unit : units) put(unit);
+    return bytes + replacements;
+  };
+  EXPECT_EQ(Charsmap(blob(0, "\xC3\xA9")).longest_prefix("ab").replacement, "\xC3\xA9");
+  EXPECT_EQ(Charsmap(blob(1, "\xC3\xA9")).longest_prefix("ab").length, 0U) << "starts inside a character";
+  EXPECT_THAT(refusal([&] { Charsmap(blob(0, "\xC3")); }), HasSubstr("no UTF-8"));
 }
 
 TEST(FromBareFile, KindsAreToldByContent) {
