@@ -98,6 +98,9 @@ TEST(FromJson, BadFilesAreRefusedWithTheReason) {
        "vocabulary lacks"},
       {document(kModel, R"("decoder":{"type":"Strip","content":"ab"},)"), "decoder.content"},
       {document(kModel, R"("x":1,"x":2,)"), "twice"},
+      {document(R"({"type":"BPE","vocab":{"a":1048576},"merges":[]})"), "out of range"},
+      {document(kModel, R"("added_tokens":[{"id":1048576,"content":"x"}],)"), "added_tokens[0].id"},
+      {document(kModel, R"("added_tokens":[{"id":1e99,"content":"x"}],)"), "added_tokens[0].id"},
   };
   for (const auto& [text, reason] : kBad)
     EXPECT_THAT(refusal([&] { from_json("t.json", text); }), HasSubstr(reason)) << text;
@@ -125,6 +128,58 @@ TEST(FromJson, AHostileRegexIsAnErrorAndNotAHang) {
       "t.json",
       document(kModel, R"j("pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a|a|aa)*[cd]"},"behavior":"Removed"},)j"));
   EXPECT_THROW(tokenizer.encode(std::string(5000, 'a') + "b"), Error);
+}
+
+// One that fails just within the limit, again and again: in parts of a text, in stretches between added
+// tokens, in tokens that are decoded.
+TEST(FromJson, AHostileRegexIsAnErrorInManyShortTextsToo) {
+  const std::string hostile = R"({"type":"Replace","pattern":{"Regex":"(a+)+$"},"content":"x"},)";
+  const std::string word = std::string(23, 'a') + "b";
+  std::string words, stretches;
+  Ids ids;
+  for (int i = 0; i < 500; ++i) {
+    words += word + " ";
+    stretches += word + "<>";
+    ids.push_back(3);
+  }
+  EXPECT_THROW(from_json("t.json", document(kModel, R"j("pre_tokenizer":{"type":"Sequence","pretokenizers":[
+      {"type":"WhitespaceSplit"},{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated"}]},)j")).encode(words),
+               Error);
+  const std::string added = R"("added_tokens":[{"id":3,"content":")" + word + R"("},{"id":4,"content":"<>"}],)";
+  const std::string one_added = R"("added_tokens":[{"id":3,"content":"<>","normalized":false}],)";
+  EXPECT_THROW(from_json("t.json", document(kModel, one_added + R"("normalizer":)" + hostile)).encode(stretches), Error);
+  EXPECT_THROW(from_json("t.json", document(kModel, added + R"("decoder":)" + hostile)).decode(ids), Error);
+}
+
+TEST(FromJson, HostileExpressionsAreRefusedAndTheirPlaceIsNamed) {
+  for (const char* regex : {"((a{0,1000}){0,1000}){0,1000}", "(?<=a{1,1000})b", "a(", "[", "[a[b]", R"(\\p{Foo})", "a+++",
+                            "(?<n>a", R"(\\C)"})
+    EXPECT_THAT(refusal([&] {
+                  from_json("t.json", document(kModel, R"("normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},
+                      {"type":"Replace","content":"","pattern":{"Regex":")" + std::string(regex) + R"("}}]},)"));
+                }),
+                AllOf(HasSubstr("t.json: a regular expression does not compile"),
+                      HasSubstr("normalizer.normalizers[1].pattern.Regex")))
+        << regex;
+  std::string deep;
+  for (int i = 0; i < 100; ++i) deep = "(" + deep + "a)";
+  EXPECT_THAT(refusal([&] { from_json("t.json", document(kModel, R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":")" + deep + R"("}},)")); }),
+              HasSubstr("pre_tokenizer.pattern.Regex"));
+}
+
+// Forty times twice the length; and one replacement as long as a file can hold.
+TEST(FromJson, TextThatGrowsWithoutEndIsAnError) {
+  const std::string twice = R"({"type":"Replace","pattern":{"String":"a"},"content":"aa"})";
+  std::string steps = twice;
+  for (int i = 1; i < 40; ++i) steps += "," + twice;
+  const Tokenizer doubling = from_json(
+      "t.json", document(kModel, R"("normalizer":{"type":"Sequence","normalizers":[)" + steps + "]},"));
+  EXPECT_THROW(doubling.encode("a"), Error);
+  EXPECT_THROW(doubling.encode_with_offsets("a"), Error);
+  const Tokenizer longest = from_json(
+      "t.json", document(kModel, R"("normalizer":{"type":"Replace","pattern":{"String":"a"},"content":")" +
+                                     std::string(1 << 20, 'b') + R"("},)"));
+  EXPECT_THROW(longest.encode(std::string(1 << 20, 'a')), Error);
 }
 
 // As in the reference: nothing is found at every place, the ends included.
@@ -220,6 +275,21 @@ TEST(FromGguf, AnUnknownPreTokenizerWarnsAndSaysWhatItTakes) {
   ASSERT_EQ(tokenizer.warnings().size(), 2U);
   EXPECT_THAT(tokenizer.warnings()[0], HasSubstr("bos_token_id is 77, outside"));
   EXPECT_THAT(tokenizer.warnings()[1], AllOf(HasSubstr("'frobnicator'"), HasSubstr("GPT-2")));
+}
+
+TEST(FromGguf, RepeatedTokensAndMergesOfUnknownOnesAreCounted) {
+  GgufVocabulary keys;
+  keys.model = "gpt2";
+  keys.pre = "gpt-2";
+  keys.tokens = {"a", "b", "ab", "ab"};
+  keys.merges = {"a b", "a b", "a z", "b a", "", " ", "a"};
+  const Tokenizer tokenizer = from_gguf("m.gguf", keys);
+  EXPECT_THAT(tokenizer.encode("abz"), ElementsAre(2)) << "the first counts; no token is z";
+  EXPECT_THAT(tokenizer.warnings(), ElementsAre(HasSubstr("1 tokens stand there twice"), HasSubstr("5 of 7 merges"),
+                                                HasSubstr("1 merges stand there twice")));
+  keys.model = "llama";
+  EXPECT_THAT(from_gguf("m.gguf", keys).warnings(),
+              ElementsAre(HasSubstr("scores is missing"), HasSubstr("1 tokens stand there twice")));
 }
 
 TEST(FromGguf, SmolLmCutsDigitsOneByOne) {
