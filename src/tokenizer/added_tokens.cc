@@ -35,7 +35,8 @@ bool is_whole_word(std::string_view text, std::size_t begin, std::size_t end) {
 }  // namespace
 
 AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
-  std::erase_if(tokens_, [](const AddedToken& token) { return token.content.empty(); });
+  // A content that is no UTF-8 would cut characters of the text in two.
+  std::erase_if(tokens_, [](const AddedToken& token) { return token.content.empty() || !is_utf8(token.content); });
   std::vector<Trie::Entry> entries;
   for (std::size_t i = 0; i < tokens_.size(); ++i) {
     entries.emplace_back(tokens_[i].content, static_cast<std::int32_t>(i));

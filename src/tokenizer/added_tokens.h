@@ -6,7 +6,7 @@
 // The leftmost match goes first, the longest at one place. A special token is taken only where the
 // caller wants special tokens parsed; the text it spells is stepped over either way. A token that
 // starts inside whitespace which the one before swallowed is found all the same, as the reference
-// does: segments may overlap.
+// does: segments may overlap. Contents that are no UTF-8 are never found.
 
 #include <array>
 #include <string>

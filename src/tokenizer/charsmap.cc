@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "kinglet/error.h"
+#include "tokenizer/utf8.h"
 
 namespace kinglet {
 namespace {
@@ -19,6 +20,8 @@ std::uint32_t leaf_value(std::uint32_t unit) { return unit & 0x7FFFFFFF; }
 std::uint32_t label(std::uint32_t unit) { return unit & 0x800000FF; }
 std::uint32_t offset(std::uint32_t unit) { return (unit >> 10) << ((unit & 0x200) >> 6); }
 
+bool is_character_start(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
+
 }  // namespace
 
 Charsmap::Charsmap(std::string_view blob) {
@@ -30,6 +33,7 @@ Charsmap::Charsmap(std::string_view blob) {
   for (std::size_t i = 0; i < trie_bytes; i += 4) units_.push_back(u32_at(blob, 4 + i));
   replacements_ = blob.substr(4 + trie_bytes);
   replacements_.push_back('\0');
+  if (!is_utf8(replacements_)) throw refused("the precompiled normalization rules make what is no UTF-8");
   for (unsigned byte = 0; byte < 0x80; ++byte)
     is_plain_[byte] = !starts_ascii_rule(static_cast<unsigned char>(byte));
 }
@@ -59,7 +63,7 @@ void Charsmap::walk(std::string_view text, const OnMatch& on_match) const {
     if (!has_leaf(unit)) continue;
     if (node >= units_.size()) return;
     const std::uint32_t value = leaf_value(units_[node]);
-    if (value >= replacements_.size()) return;
+    if (value >= replacements_.size() || !is_character_start(replacements_[value])) return;
     const std::string_view replacement(replacements_.data() + value);  // ends at a NUL, if only the last
     if (!on_match(Match{i + 1, replacement})) return;
   }

@@ -16,7 +16,7 @@ namespace kinglet {
 class Charsmap {
  public:
   Charsmap() = default;  // no rules
-  // Errors (kRefused): a trie that does not fit the blob.
+  // Errors (kRefused): a trie that does not fit the blob, replacements that are no UTF-8.
   explicit Charsmap(std::string_view blob);
 
   bool empty() const { return units_.empty(); }

@@ -25,11 +25,11 @@ std::string replace_all(std::string_view text, std::string_view from, std::strin
   return out += text;
 }
 
-std::string replace_all(std::string_view text, const Regex& from, std::string_view to) {
+std::string replace_all(std::string_view text, const Regex& from, std::string_view to, StepBudget& budget) {
   if (text.empty() || !is_utf8(text)) return std::string(text);
   std::string out;
   std::size_t done = 0;
-  RegexSearch search(from, text);
+  RegexSearch search(from, text, budget);
   while (const auto match = search.next()) {
     out += text.substr(done, match->begin - done);
     out += to;
@@ -106,8 +106,11 @@ void DecodeRun::enter(std::size_t at, std::string_view token, bool begins, std::
   } else if (const auto* strip = std::get_if<decode::Strip>(&stage)) {
     enter_strip(*strip, at, token, begins, out);
   } else if (const auto* replace = std::get_if<decode::Replace>(&stage)) {
-    pass(std::visit([&](const auto& from) { return replace_all(token, from, replace->content); },
-                    replace->pattern));
+    budget_.allow(token.size());
+    if (const auto* regex = std::get_if<Regex>(&replace->pattern))
+      pass(replace_all(token, *regex, replace->content, budget_));
+    else
+      pass(replace_all(token, std::get<std::string>(replace->pattern), replace->content));
   } else if (const auto* suffix = std::get_if<decode::WordSuffix>(&stage)) {
     if (!is_first) pass(replace_all(state.held, suffix->suffix, " "));
     state.held = token;

@@ -95,6 +95,7 @@ class DecodeRun {
   std::vector<State> states_;
   TokenKind kind_ = TokenKind::kNormal;  // of the token that is being pushed
   bool is_fused_ = false;
+  StepBudget budget_{0};
 };
 
 }  // namespace kinglet

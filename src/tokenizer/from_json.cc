@@ -170,6 +170,7 @@ class Builder {
   void read_added_tokens(const JsonField& list) {
     if (list.is_null()) return;
     std::vector<AddedToken> raw, normalized;
+    StepBudget budget(0);
     std::size_t moved = 0;
     for (const JsonField& field : list.items()) {
       AddedToken token;
@@ -188,7 +189,7 @@ class Builder {
       pipeline_->vocabulary.set(token.id, token.content,
                                 token.is_special ? TokenKind::kControl : TokenKind::kUserDefined);
       if (token.is_normalized) {
-        std::string content = pipeline_->normalizer.apply(token.content);
+        std::string content = pipeline_->normalizer.apply(token.content, budget);
         if (content != token.content) pipeline_->normalized_texts[token.id] = content;
         token.content = std::move(content);
         normalized.push_back(std::move(token));

@@ -86,7 +86,8 @@ TracedText apply_step(const norm::Strip& step, const TracedText& text) {
   return out.finish();
 }
 
-TracedText replaced(const TracedText& text, const std::string& pattern, std::string_view content) {
+TracedText replaced(const TracedText& text, const std::string& pattern, std::string_view content,
+                    StepBudget&) {
   Rewriter out(text);
   const std::string_view bytes = text.bytes();
   std::size_t done = 0;
@@ -99,11 +100,12 @@ TracedText replaced(const TracedText& text, const std::string& pattern, std::str
   return out.finish();
 }
 
-TracedText replaced(const TracedText& text, const Regex& pattern, std::string_view content) {
+TracedText replaced(const TracedText& text, const Regex& pattern, std::string_view content,
+                    StepBudget& budget) {
   if (text.size() == 0) return text;  // nothing matches in nothing
   Rewriter out(text);
   std::size_t done = 0;
-  RegexSearch search(pattern, text.bytes());
+  RegexSearch search(pattern, text.bytes(), budget);
   while (const auto match = search.next()) {
     out.keep(done, match->begin);
     out.put(content, match->begin, match->end);
@@ -113,8 +115,8 @@ TracedText replaced(const TracedText& text, const Regex& pattern, std::string_vi
   return out.finish();
 }
 
-TracedText apply_step(const norm::Replace& step, const TracedText& text) {
-  return std::visit([&](const auto& pattern) { return replaced(text, pattern, step.content); },
+TracedText apply_step(const norm::Replace& step, const TracedText& text, StepBudget& budget) {
+  return std::visit([&](const auto& pattern) { return replaced(text, pattern, step.content, budget); },
                     step.pattern);
 }
 
@@ -292,14 +294,22 @@ TracedText apply_step(const norm::SentencePiece& step, const TracedText& text) {
 
 }  // namespace
 
-TracedText Normalizer::apply(TracedText text) const {
-  for (const norm::Step& step : steps_)
-    text = std::visit([&](const auto& s) { return apply_step(s, std::move(text)); }, step);
+TracedText Normalizer::apply(TracedText text, StepBudget& budget) const {
+  for (const norm::Step& step : steps_) {
+    text = std::visit(
+        [&](const auto& s) {
+          if constexpr (requires { apply_step(s, std::move(text), budget); })
+            return apply_step(s, std::move(text), budget);
+          else
+            return apply_step(s, std::move(text));
+        },
+        step);
+  }
   return text;
 }
 
-std::string Normalizer::apply(std::string_view text) const {
-  return std::string(apply(TracedText(text, 0, false)).bytes());
+std::string Normalizer::apply(std::string_view text, StepBudget& budget) const {
+  return std::string(apply(TracedText(text, 0, false), budget).bytes());
 }
 
 }  // namespace kinglet

@@ -59,9 +59,10 @@ class Normalizer {
   explicit Normalizer(std::vector<norm::Step> steps) : steps_(std::move(steps)) {}
 
   bool empty() const { return steps_.empty(); }
-  // Well-formed text, but where the first step is SentencePiece: that takes any bytes.
-  TracedText apply(TracedText text) const;
-  std::string apply(std::string_view text) const;
+  // Well-formed text, but where the first step is SentencePiece: that takes any bytes. Errors: those of
+  // RegexSearch::next().
+  TracedText apply(TracedText text, StepBudget& budget) const;
+  std::string apply(std::string_view text, StepBudget& budget) const;
 
  private:
   std::vector<norm::Step> steps_;

@@ -208,10 +208,8 @@ class Translator {
   void read_members(std::string& members, std::vector<std::string_view>& others, std::string_view whole,
                     int depth) {
     for (bool is_first = true;; is_first = false) {
-      if (rest_.empty()) {  // the compiler says what is missing
-        members += depth == 0 ? std::string_view("[") : std::string_view();
-        return;
-      }
+      if (rest_.empty())
+        throw refused("a regular expression does not compile: a class has no end").found(quoted(whole));
       if (rest_[0] == ']' && !is_first) {
         take(1);
         return;

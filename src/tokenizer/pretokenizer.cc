@@ -104,23 +104,26 @@ void split_by_class(Pieces& pieces, SplitBehavior behavior, const IsMember& is_m
   pieces.parts = std::move(out);
 }
 
-void match_all(const Regex& regex, std::string_view text, Interval part, Splitter& splitter) {
-  RegexSearch search(regex, text);
+void match_all(const Regex& regex, std::string_view text, Interval part, Splitter& splitter,
+               StepBudget& budget) {
+  RegexSearch search(regex, text, budget);
   while (const auto match = search.next())
     splitter.match(part.begin + match->begin, part.begin + match->end);
 }
 
-void match_all(const std::string& literal, std::string_view text, Interval part, Splitter& splitter) {
+void match_all(const std::string& literal, std::string_view text, Interval part, Splitter& splitter,
+               StepBudget&) {
   for (std::size_t at = text.find(literal); at != text.npos; at = text.find(literal, at + literal.size()))
     splitter.match(part.begin + narrow(at), part.begin + narrow(at + literal.size()));
 }
 
-void apply_step(const pre::Split& step, Pieces& pieces) {
+void apply_step(const pre::Split& step, Pieces& pieces, StepBudget& budget) {
   std::vector<Interval> parts;
   for (const Interval part : pieces.parts) {
     Splitter splitter(step.behavior, part, parts);
     if (step.keep == pre::Split::Keep::kInverted) splitter.invert();
-    std::visit([&](const auto& p) { match_all(p, pieces.text.part(part), part, splitter); }, step.pattern);
+    std::visit([&](const auto& p) { match_all(p, pieces.text.part(part), part, splitter, budget); },
+               step.pattern);
     splitter.finish();
   }
   pieces.parts = std::move(parts);
@@ -150,14 +153,14 @@ void spell_in_stand_ins(Pieces& pieces) {
   pieces.text = out.finish();
 }
 
-void apply_step(const pre::ByteLevel& step, Pieces& pieces, const Regex& gpt2) {
+void apply_step(const pre::ByteLevel& step, Pieces& pieces, const Regex& gpt2, StepBudget& budget) {
   if (step.prefix == pre::ByteLevel::Prefix::kSpace)
     prepend(" ", pieces, [&](Interval part) { return pieces.text.bytes()[part.begin] != ' '; });
   if (step.words == pre::ByteLevel::Words::kSplit) {
     std::vector<Interval> parts;
     for (const Interval part : pieces.parts) {
       Splitter splitter(SplitBehavior::kIsolated, part, parts);
-      match_all(gpt2, pieces.text.part(part), part, splitter);
+      match_all(gpt2, pieces.text.part(part), part, splitter, budget);
       splitter.finish();
     }
     pieces.parts = std::move(parts);
@@ -179,7 +182,7 @@ void keep_without_spaces(std::string_view bytes, Interval part, std::string_view
   }
 }
 
-void apply_step(const pre::Metaspace& step, Pieces& pieces) {
+void apply_step(const pre::Metaspace& step, Pieces& pieces, StepBudget& budget) {
   using Prepend = pre::Metaspace::Prepend;
   Rewriter out(pieces.text);
   for (Interval& part : pieces.parts) {
@@ -194,7 +197,7 @@ void apply_step(const pre::Metaspace& step, Pieces& pieces) {
   }
   pieces.text = out.finish();
   if (step.words == pre::Metaspace::Words::kSplit)
-    apply_step(pre::Split{step.replacement, SplitBehavior::kMergedWithNext}, pieces);
+    apply_step(pre::Split{step.replacement, SplitBehavior::kMergedWithNext}, pieces, budget);
 }
 
 void apply_step(const pre::Digits& step, Pieces& pieces) {
@@ -230,19 +233,21 @@ PreTokenizer::PreTokenizer() : PreTokenizer(std::vector<pre::Step>{}) {}
 PreTokenizer::PreTokenizer(std::vector<pre::Step> steps)
     : steps_(std::move(steps)), gpt2_(pre::kGpt2Pattern) {}
 
-Pieces PreTokenizer::apply(TracedText text) const {
+Pieces PreTokenizer::apply(TracedText text, StepBudget& budget) const {
   Pieces pieces;
   if (text.size() > 0) pieces.parts.push_back({0, narrow(text.size())});
   pieces.text = std::move(text);
   for (const pre::Step& step : steps_) {
-    if (const auto* byte_level = std::get_if<pre::ByteLevel>(&step))
-      apply_step(*byte_level, pieces, gpt2_);
-    else
-      std::visit(
-          [&](const auto& s) {
-            if constexpr (!std::is_same_v<std::decay_t<decltype(s)>, pre::ByteLevel>) apply_step(s, pieces);
-          },
-          step);
+    std::visit(
+        [&](const auto& s) {
+          if constexpr (requires { apply_step(s, pieces, gpt2_, budget); })
+            apply_step(s, pieces, gpt2_, budget);
+          else if constexpr (requires { apply_step(s, pieces, budget); })
+            apply_step(s, pieces, budget);
+          else
+            apply_step(s, pieces);
+        },
+        step);
   }
   return pieces;
 }

@@ -63,7 +63,7 @@ class PreTokenizer {
   explicit PreTokenizer(std::vector<pre::Step> steps);
 
   // Errors: those of RegexSearch::next().
-  Pieces apply(TracedText text) const;
+  Pieces apply(TracedText text, StepBudget& budget) const;
 
  private:
   std::vector<pre::Step> steps_;

@@ -28,8 +28,6 @@ using Owned = std::unique_ptr<T, Free>;
 // A match that takes more steps than this is retried with more, on the account of the budget: most
 // take a dozen, and a hostile pattern must not spend millions at every position.
 constexpr std::uint32_t kFirstLimit = 2000;
-constexpr std::uint64_t kBudget = 20'000'000;
-constexpr std::uint64_t kBudgetPerByte = 64;
 constexpr std::size_t kMaxPattern = 64 * 1024;
 
 PCRE2_SPTR units(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
@@ -75,11 +73,11 @@ struct RegexSearch::State {
   Owned<pcre2_jit_stack> stack;  // only once the small one on the machine's stack was too small
 };
 
-RegexSearch::RegexSearch(const Regex& regex, std::string_view subject)
+RegexSearch::RegexSearch(const Regex& regex, std::string_view subject, StepBudget& budget)
     : regex_(*regex.compiled_),
       subject_(subject),
       state_(std::make_unique<State>()),
-      budget_(kBudget + kBudgetPerByte * subject.size()) {
+      budget_(budget) {
   state_->data.reset(pcre2_match_data_create(1, nullptr));
   state_->context.reset(pcre2_match_context_create(nullptr));
   if (state_->data == nullptr || state_->context == nullptr)
@@ -103,8 +101,7 @@ int RegexSearch::match() {
 
 int RegexSearch::match_patiently(std::uint32_t limit) {
   int result = PCRE2_ERROR_MATCHLIMIT;
-  while (result == PCRE2_ERROR_MATCHLIMIT && budget_ > limit) {
-    budget_ -= limit;
+  while (result == PCRE2_ERROR_MATCHLIMIT && budget_.spend(limit)) {
     limit = limit < 0x10000000 ? limit * 8 : limit;
     pcre2_set_match_limit(state_->context.get(), limit);
     result = match();

@@ -40,7 +40,9 @@ Trie user_defined_trie(const Vocabulary& vocabulary) {
   std::vector<Trie::Entry> entries;
   for (std::size_t i = 0; i < vocabulary.size(); ++i) {
     const auto id = static_cast<TokenId>(i);
-    if (vocabulary.kind(id) == TokenKind::kUserDefined) entries.emplace_back(vocabulary.text(id), id);
+    // What is no UTF-8 would take a part of a character and leave the rest.
+    if (vocabulary.kind(id) == TokenKind::kUserDefined && is_utf8(vocabulary.text(id)))
+      entries.emplace_back(vocabulary.text(id), id);
   }
   return Trie(std::move(entries));
 }

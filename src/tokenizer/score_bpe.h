@@ -58,6 +58,7 @@ class ScoreBpe {
 
 // The byte tokens of a vocabulary by their kind (kByte) and text.
 std::array<TokenId, 256> byte_tokens_of(const Vocabulary& vocabulary);
+// Those that are UTF-8: the others are never found in a text.
 Trie user_defined_trie(const Vocabulary& vocabulary);
 
 }  // namespace kinglet

@@ -43,6 +43,7 @@ class Encoding {
       : pipeline_(pipeline), special_(special), sink_(sink), cache_(pipeline.caches) {}
 
   void add(std::string_view text) {
+    budget_.allow(text.size());
     for (const Segment& segment : pipeline_.added.split(text, special_)) {
       if (segment.id >= 0) {
         sink_.add_at(segment.id, segment.place);
@@ -50,7 +51,7 @@ class Encoding {
       }
       const std::string_view part = text.substr(segment.place.begin, segment.place.size());
       add_normalized(pipeline_.normalizer.apply(
-          TracedText(part, segment.place.begin, sink_.wants_sources())));
+          TracedText(part, segment.place.begin, sink_.wants_sources()), budget_));
     }
   }
 
@@ -67,7 +68,7 @@ class Encoding {
   }
 
   void add_pieces(TracedText text) {
-    const Pieces pieces = pipeline_.pre_tokenizer.apply(std::move(text));
+    const Pieces pieces = pipeline_.pre_tokenizer.apply(std::move(text), budget_);
     sink_.start(pieces.text);
     std::visit([&](const auto& model) {
       for (const Interval part : pieces.parts) {
@@ -123,6 +124,7 @@ class Encoding {
   TokenSink& sink_;
   PieceCaches::Lease cache_;
   Scratch scratch_;
+  StepBudget budget_{0};
 };
 
 }  // namespace

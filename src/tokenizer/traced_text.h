@@ -48,9 +48,11 @@ class TracedText {
   std::uint32_t begin_ = 0;        // in the input
   std::size_t from_start_ = 0;     // how many of the first bytes come from the input's start
   bool traced_ = false;
+  std::size_t limit_ = 0;  // of bytes, however often the text is rewritten
 };
 
-// Writes a new text from an old one, front to back. Throws Error (kUsage) over 4 GiB.
+// Writes a new text from an old one, front to back. Throws Error (kUsage) over 4 GiB, and where the text
+// becomes 64 times what it was at first, which no writing system needs.
 class Rewriter {
  public:
   explicit Rewriter(const TracedText& from);
@@ -65,6 +67,7 @@ class Rewriter {
   TracedText finish();
 
  private:
+  void check_size() const;
   // Where all that was written until now comes from the input's start, counts `more` bytes.
   void count_from_start(std::size_t more);
 

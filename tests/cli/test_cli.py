@@ -2,6 +2,7 @@
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -119,6 +120,49 @@ class Command(unittest.TestCase):
         self.assertEqual(done.returncode, 3)
         self.assertEqual(len(done.stdout.splitlines()), 2)
         self.assertIn(b"stdin:4", done.stderr)
+
+    def test_vocabularies_that_do_harm_are_refused_in_one_line(self):
+        model = '"model":{"type":"BPE","vocab":{"a":0,"b":1},"merges":[]}'
+        split = '"pre_tokenizer":{"type":"Split","behavior":"Isolated","pattern":{"Regex":"%s"}},'
+        unknown = '"normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Zap"}]},'
+        with tempfile.TemporaryDirectory() as folder:
+            name = os.path.join(folder, "tokenizer.json")
+            for text, code, says in [
+                    ("{" + split % "(a|a|aa)*[cd]" + model + "}", 2, ["too long"]),
+                    ("{" + split % "(a" + model + "}", 3, [name, "pre_tokenizer.pattern.Regex"]),
+                    ("{" + unknown + model + "}", 3, [name, "normalizer.normalizers[1].type", "'Zap'"]),
+                    ('{"x":' + "[" * 100000, 3, [name, "nested"]),
+                    (model, 3, [name])]:
+                with open(name, "w") as file:
+                    file.write(text)
+                with self.subTest(text=text[:80]):
+                    self.refused(code, "tokenize", "-m", name, "a" * 5000 + "b", says=says)
+
+    def test_ids_that_no_vocabulary_has_are_exit_2(self):
+        for ids in ("2048", "1,-1", "2147483648", "99999999999999999999", "x"):
+            with self.subTest(ids=ids):
+                self.refused(2, "detokenize", "--ids=" + ids)
+                self.refused(2, "detokenize", stdin=ids.encode())
+
+    def test_an_unknown_pre_tokenizer_is_a_warning_that_says_what_is_taken(self):
+        def text(value):
+            return struct.pack("<Q", len(value)) + value
+
+        def texts(values):
+            return struct.pack("<IQ", 8, len(values)) + b"".join(map(text, values))
+
+        keys = [(b"general.architecture", 8, text(b"llama")), (b"tokenizer.ggml.model", 8, text(b"gpt2")),
+                (b"tokenizer.ggml.pre", 8, text(b"frobnicator")), (b"tokenizer.ggml.tokens", 9, texts([b"a", b"b", b"ab"])),
+                (b"tokenizer.ggml.merges", 9, texts([b"a b"]))]
+        with tempfile.NamedTemporaryFile(suffix=".gguf") as file:
+            file.write(b"GGUF" + struct.pack("<IQQ", 3, 0, len(keys)))
+            for key, kind, value in keys:
+                file.write(text(key) + struct.pack("<I", kind) + value)
+            file.flush()
+            done = run("tokenize", "-m", file.name, "--ids-only", "abb")
+            self.assertEqual((done.returncode, done.stdout), (0, b"[2,1]\n"), done.stderr)
+            self.assertRegex(done.stderr.decode(), r"^kinglet: warning: .*'frobnicator'.*GPT-2.*\n$")
+            self.assertEqual(run("tokenize", "-q", "-m", file.name, "--ids-only", "abb").stderr, b"")
 
     def test_full_disk_is_exit_1(self):
         with open("/dev/full", "wb") as full:

@@ -6,6 +6,7 @@
 #include <bit>
 
 #include "kinglet/error.h"
+#include "tokenizer/charsmap.h"
 #include "tokenizer/support.h"
 
 namespace kinglet {
@@ -97,6 +98,9 @@ TEST(FromJson, BadFilesAreRefusedWithTheReason) {
        "vocabulary lacks"},
       {document(kModel, R"("decoder":{"type":"Strip","content":"ab"},)"), "decoder.content"},
       {document(kModel, R"("x":1,"x":2,)"), "twice"},
+      {document(R"({"type":"BPE","vocab":{"a":1048576},"merges":[]})"), "out of range"},
+      {document(kModel, R"("added_tokens":[{"id":1048576,"content":"x"}],)"), "added_tokens[0].id"},
+      {document(kModel, R"("added_tokens":[{"id":1e99,"content":"x"}],)"), "added_tokens[0].id"},
   };
   for (const auto& [text, reason] : kBad)
     EXPECT_THAT(refusal([&] { from_json("t.json", text); }), HasSubstr(reason)) << text;
@@ -124,6 +128,58 @@ TEST(FromJson, AHostileRegexIsAnErrorAndNotAHang) {
       "t.json",
       document(kModel, R"j("pre_tokenizer":{"type":"Split","pattern":{"Regex":"(a|a|aa)*[cd]"},"behavior":"Removed"},)j"));
   EXPECT_THROW(tokenizer.encode(std::string(5000, 'a') + "b"), Error);
+}
+
+// One that fails just within the limit, again and again: in parts of a text, in stretches between added
+// tokens, in tokens that are decoded.
+TEST(FromJson, AHostileRegexIsAnErrorInManyShortTextsToo) {
+  const std::string hostile = R"({"type":"Replace","pattern":{"Regex":"(a+)+$"},"content":"x"},)";
+  const std::string word = std::string(23, 'a') + "b";
+  std::string words, stretches;
+  Ids ids;
+  for (int i = 0; i < 500; ++i) {
+    words += word + " ";
+    stretches += word + "<>";
+    ids.push_back(3);
+  }
+  EXPECT_THROW(from_json("t.json", document(kModel, R"j("pre_tokenizer":{"type":"Sequence","pretokenizers":[
+      {"type":"WhitespaceSplit"},{"type":"Split","pattern":{"Regex":"(a+)+$"},"behavior":"Isolated"}]},)j")).encode(words),
+               Error);
+  const std::string added = R"("added_tokens":[{"id":3,"content":")" + word + R"("},{"id":4,"content":"<>"}],)";
+  const std::string one_added = R"("added_tokens":[{"id":3,"content":"<>","normalized":false}],)";
+  EXPECT_THROW(from_json("t.json", document(kModel, one_added + R"("normalizer":)" + hostile)).encode(stretches), Error);
+  EXPECT_THROW(from_json("t.json", document(kModel, added + R"("decoder":)" + hostile)).decode(ids), Error);
+}
+
+TEST(FromJson, HostileExpressionsAreRefusedAndTheirPlaceIsNamed) {
+  for (const char* regex : {"((a{0,1000}){0,1000}){0,1000}", "(?<=a{1,1000})b", "a(", "[", "[a[b]", R"(\\p{Foo})", "a+++",
+                            "(?<n>a", R"(\\C)"})
+    EXPECT_THAT(refusal([&] {
+                  from_json("t.json", document(kModel, R"("normalizer":{"type":"Sequence","normalizers":[{"type":"NFC"},
+                      {"type":"Replace","content":"","pattern":{"Regex":")" + std::string(regex) + R"("}}]},)"));
+                }),
+                AllOf(HasSubstr("t.json: a regular expression does not compile"),
+                      HasSubstr("normalizer.normalizers[1].pattern.Regex")))
+        << regex;
+  std::string deep;
+  for (int i = 0; i < 100; ++i) deep = "(" + deep + "a)";
+  EXPECT_THAT(refusal([&] { from_json("t.json", document(kModel, R"("pre_tokenizer":{"type":"Split","pattern":{"Regex":")" + deep + R"("}},)")); }),
+              HasSubstr("pre_tokenizer.pattern.Regex"));
+}
+
+// Forty times twice the length; and one replacement as long as a file can hold.
+TEST(FromJson, TextThatGrowsWithoutEndIsAnError) {
+  const std::string twice = R"({"type":"Replace","pattern":{"String":"a"},"content":"aa"})";
+  std::string steps = twice;
+  for (int i = 1; i < 40; ++i) steps += "," + twice;
+  const Tokenizer doubling = from_json(
+      "t.json", document(kModel, R"("normalizer":{"type":"Sequence","normalizers":[)" + steps + "]},"));
+  EXPECT_THROW(doubling.encode("a"), Error);
+  EXPECT_THROW(doubling.encode_with_offsets("a"), Error);
+  const Tokenizer longest = from_json(
+      "t.json", document(kModel, R"("normalizer":{"type":"Replace","pattern":{"String":"a"},"content":")" +
+                                     std::string(1 << 20, 'b') + R"("},)"));
+  EXPECT_THROW(longest.encode(std::string(1 << 20, 'a')), Error);
 }
 
 // As in the reference: nothing is found at every place, the ends included.
@@ -221,6 +277,21 @@ TEST(FromGguf, AnUnknownPreTokenizerWarnsAndSaysWhatItTakes) {
   EXPECT_THAT(tokenizer.warnings()[1], AllOf(HasSubstr("'frobnicator'"), HasSubstr("GPT-2")));
 }
 
+TEST(FromGguf, RepeatedTokensAndMergesOfUnknownOnesAreCounted) {
+  GgufVocabulary keys;
+  keys.model = "gpt2";
+  keys.pre = "gpt-2";
+  keys.tokens = {"a", "b", "ab", "ab"};
+  keys.merges = {"a b", "a b", "a z", "b a", "", " ", "a"};
+  const Tokenizer tokenizer = from_gguf("m.gguf", keys);
+  EXPECT_THAT(tokenizer.encode("abz"), ElementsAre(2)) << "the first counts; no token is z";
+  EXPECT_THAT(tokenizer.warnings(), ElementsAre(HasSubstr("1 tokens stand there twice"), HasSubstr("5 of 7 merges"),
+                                                HasSubstr("1 merges stand there twice")));
+  keys.model = "llama";
+  EXPECT_THAT(from_gguf("m.gguf", keys).warnings(),
+              ElementsAre(HasSubstr("scores is missing"), HasSubstr("1 tokens stand there twice")));
+}
+
 TEST(FromGguf, SmolLmCutsDigitsOneByOne) {
   GgufVocabulary keys;
   keys.model = "gpt2";
@@ -230,6 +301,42 @@ TEST(FromGguf, SmolLmCutsDigitsOneByOne) {
   EXPECT_THAT(from_gguf("m.gguf", keys).encode("12 1"), ElementsAre(0, 1, 3, 0));
   keys.pre = "gpt-2";
   EXPECT_THAT(from_gguf("m.gguf", keys).encode("12 1"), ElementsAre(2, 4));
+}
+
+// Text stays well-formed on its way whatever the entries are: a part of a character is no token of text.
+TEST(FromGguf, MalformedEntriesCutNoCharacterOfTheText) {
+  GgufVocabulary keys;
+  keys.model = "gpt2";
+  keys.tokens = {"\xC3\x83", "\xC2\xA9", "\xA9", "\xC3", "a"};  // two stand-ins, two halves of a character
+  keys.token_type = {1, 1, 4, 3, 1};
+  const EncodeOptions parsed{SpecialTokens::kParsed, Affixes::kNone};
+  EXPECT_THAT(from_gguf("m.gguf", keys).encode("\xC3\xA9" "a", parsed), ElementsAre(0, 1, 4));
+  keys.model = "llama";
+  keys.tokens = {"<unk>", "\xC3", "\xA9", "\xE2\x96", "a"};
+  keys.token_type = {2, 4, 3, 4, 1};
+  keys.add_space_prefix = false;
+  const Tokenizer tokenizer = from_gguf("m.gguf", keys);
+  for (const char* text : {"\xC3\xA9" "a", "\xC3" "a", "\xE2\x96" "a"})
+    EXPECT_THAT(tokenizer.encode(text, parsed), ElementsAre(0, 4)) << testing::PrintToString(text);
+  EXPECT_THAT(tokenizer.encode("a\xE2\x96", parsed), ElementsAre(4, 0));
+}
+
+TEST(Charsmap, RulesThatMakeMalformedTextAreRefusedOrNoRules) {
+  const auto blob = [](std::uint32_t value, const std::string& replacements) {
+    std::vector<std::uint32_t> units('a' + 1);
+    units['a'] = 'a' | 1U << 8 | 1U << 10;  // a rule for "a", its leaf beside it
+    units['a' ^ 1] = value;
+    std::string bytes;
+    const auto put = [&](std::uint32_t number) {
+      for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<char>(number >> shift & 0xFF));
+    };
+    put(static_cast<std::uint32_t>(4 * units.size()));
+    for (const std::uint32_t unit : units) put(unit);
+    return bytes + replacements;
+  };
+  EXPECT_EQ(Charsmap(blob(0, "\xC3\xA9")).longest_prefix("ab").replacement, "\xC3\xA9");
+  EXPECT_EQ(Charsmap(blob(1, "\xC3\xA9")).longest_prefix("ab").length, 0U) << "starts inside a character";
+  EXPECT_THAT(refusal([&] { Charsmap(blob(0, "\xC3")); }), HasSubstr("no UTF-8"));
 }
 
 TEST(FromBareFile, KindsAreToldByContent) {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
 #include <random>
 #include <string>
 #include <utility>
@@ -15,7 +14,6 @@
 #include "tokenizer/bpe.h"
 #include "tokenizer/charsmap.h"
 #include "tokenizer/normalizer.h"
-#include "tokenizer/piece_cache.h"
 #include "tokenizer/score_bpe.h"
 #include "tokenizer/support.h"
 #include "tokenizer/unicode_form.h"
@@ -98,28 +96,16 @@ TEST(FastPaths, PiecesWithUnknownTextAreMadeAnew) {
   EXPECT_GT(unknown, 1000U);
 }
 
-TEST(PieceCache, GivesWhatWasPutLastOrNothing) {
-  PieceCache cache;
-  std::map<std::string, Ids> put;
-  Random random(3);
-  std::size_t found = 0;
-  for (int round = 0; round < 200'000; ++round) {
-    std::string piece;
-    for (std::size_t left = random.below(PieceCache::kMaxBytes) + 1; left > 0; --left)
-      piece.push_back(random.below(6) > 0 ? 'a' : static_cast<char>(random.below(256)));  // many start alike
-    ASSERT_TRUE(PieceCache::takes(piece));
-    const auto ids = cache.find(piece);
-    if (!ids.empty()) {
-      ++found;
-      ASSERT_EQ(Ids(ids.begin(), ids.end()), put[piece]);
-      continue;
-    }
-    put[piece] = Ids(random.below(PieceCache::kMaxIds) + 1, static_cast<TokenId>(round));
-    cache.put(piece, put[piece]);
-  }
-  EXPECT_GT(found, 1000U);
-  EXPECT_FALSE(PieceCache::takes(""));
-  EXPECT_FALSE(PieceCache::takes(std::string(PieceCache::kMaxBytes + 1, 'a')));
+// Two runs of unknown text stay two when what is between them comes from the cache.
+TEST(FastPaths, APieceFromTheCacheEndsARunOfUnknownText) {
+  GgufVocabulary keys;
+  keys.model = "llama";
+  keys.tokens = {"<unk>", "a", "\xE2\x96\x81"};
+  keys.scores = {0, -1, -2};
+  keys.token_type = {2, 1, 1};
+  keys.add_space_prefix = false;
+  const Tokenizer tokenizer = from_gguf("m.gguf", keys);
+  for (int again = 0; again < 2; ++again) EXPECT_EQ(tokenizer.encode("xyaxy a"), (Ids{0, 1, 0, 2, 1}));
 }
 
 // A vocabulary of a few characters and random concatenations of its entries.
@@ -284,7 +270,8 @@ TEST(Normalizer, BertTakesEachCharacterByItself) {
         want += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
       }
     }
-    ASSERT_EQ(normalizer.apply(text), want) << testing::PrintToString(text);
+    StepBudget budget(text.size());
+    ASSERT_EQ(normalizer.apply(text, budget), want) << testing::PrintToString(text);
   }
 }
 
