@@ -19,10 +19,11 @@ SEES = {
     "arch": (*NUMBERS, "kernels", "nn"),
     "io": NUMBERS,
     "tokenizer": ("base",),
+    "dense": (*NUMBERS, "nn", "io"),
     "runtime": BELOW_RUNTIME,
     "convert": (*BELOW_RUNTIME, "runtime"),
     "insight": (*BELOW_RUNTIME, "runtime"),
-    "cli": ("base", "runtime", "convert", "insight"),
+    "cli": ("base", "dense", "runtime", "convert", "insight"),
 }
 
 # A public header belongs to the layer that implements it; those not named here to runtime.

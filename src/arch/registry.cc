@@ -26,6 +26,9 @@ const Architecture& find(const Metadata& config) {
   for (const Architecture& architecture : kArchitectures) {
     if (type == architecture.model_type) return architecture;
   }
+  if (type == "mlp") {
+    throw refused("a dense network takes vectors, not tokens: kinglet run --input").in(config.file()).at("model_type");
+  }
   throw refused("this architecture is not supported")
       .in(config.file())
       .at("model_type")

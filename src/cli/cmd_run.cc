@@ -1,4 +1,5 @@
-// kinglet run [-m MODEL] [-p TEXT]: continues a prompt; --prompts continues many.
+// kinglet run [-m MODEL] [-p TEXT]: continues a prompt; --prompts continues many; --input runs a dense
+// network.
 
 #include <fmt/format.h>
 
@@ -15,6 +16,7 @@
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
+#include "cli/run_dense.h"
 #include "kinglet/error.h"
 #include "kinglet/generate.h"
 #include "kinglet/version.h"
@@ -34,7 +36,7 @@ struct Options {
   ModelOptions model;
   RunOptions run;
   Verbosity verbosity;
-  std::optional<std::string> prompt;
+  std::optional<std::string> prompt, input;
   std::string file, ids, prompts, dump;
   std::size_t tokens = 256;
   std::map<std::string, double> sampling;  // by option
@@ -319,6 +321,10 @@ int run_many(const Model& model, const Options& options, double open_seconds) {
 }
 
 int run(const Options& options) {
+  if (options.input) {
+    run_dense({.model = options.model.model, .input = *options.input, .json = options.json});
+    return 0;
+  }
   cache_kind(options.run);  // what is wrong here is found before the model is read
   isa_in_use();
   const Clock::time_point start = Clock::now();
@@ -392,6 +398,10 @@ void add_run(CLI::App& app, int& exit_code) {
   command->add_option("--prompts", options->prompts,
                       "Many: a line {\"prompt\" or \"ids\", \"n\", \"seed\", \"id\"} each, answered in order")
       ->type_name("JSONL");
+  CLI::Option* input = command->add_option(
+      "--input", options->input, "For a dense network: [1,2,3], or a file of vectors (.json, .jsonl, .npy, -)");
+  input->type_name("JSON");
+  for (const char* other : {"--prompt", "--file", "--ids", "--prompts"}) input->excludes(other);
   add_integer(command, "-n,--tokens", options->tokens, 0, kMaxTokens,
               "New tokens at most (256); 0 evaluates the prompt only");
   command->add_option("--stop", options->stops, "Text that ends generation; repeatable")

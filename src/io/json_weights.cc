@@ -7,6 +7,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "base/checked.h"
@@ -32,15 +33,15 @@ std::string path_of(std::string_view tensor) { return fmt::format("tensors[\"{}\
 // A tensor given as nested lists, while and after it is read.
 struct Inline {
   std::vector<std::uint64_t> shape;
-  std::vector<float> values;
+  std::vector<std::byte> values;  // f32 or f64, as asked
   std::uint64_t offset = 0;  // of its '['
 };
 
 // Takes the numbers of one tensor; every list of a level must be as long as the first one.
 class InlineReader {
  public:
-  InlineReader(const JsonCursor& cursor, std::string name)
-      : cursor_(cursor), name_(std::move(name)) {}
+  InlineReader(const JsonCursor& cursor, std::string name, TextNumbers numbers)
+      : cursor_(cursor), name_(std::move(name)), numbers_(numbers) {}
 
   bool is_open() const { return !index_.empty(); }
   Inline& tensor() { return tensor_; }
@@ -59,14 +60,18 @@ class InlineReader {
     if (tensor_.shape.size() < index_.size()) tensor_.shape.push_back(kUnknown);
   }
 
-  void number(float value) {
+  template <class Number>
+  void number(Number value) {
     if (leaf_level_ == 0) {
       if (tensor_.shape.size() > index_.size()) throw error("a number where its neighbours are lists");
       leaf_level_ = index_.size();
     }
     if (index_.size() != leaf_level_) throw error("a number where its neighbours are lists");
-    if (!std::isfinite(value)) throw error("a number that is not finite in f32");
-    tensor_.values.push_back(value);
+    if (numbers_ == TextNumbers::kF64) {
+      append(static_cast<double>(value));
+    } else {
+      append(static_cast<float>(value));
+    }
     ++index_.back();
   }
 
@@ -87,8 +92,18 @@ class InlineReader {
  private:
   static constexpr std::uint64_t kUnknown = UINT64_MAX;
 
+  template <class Float>
+  void append(Float value) {
+    if (!std::isfinite(value)) {
+      throw error(fmt::format("a number that is not finite in f{}", 8 * sizeof(Float)));
+    }
+    const auto bytes = std::as_bytes(std::span(&value, 1));
+    tensor_.values.insert(tensor_.values.end(), bytes.begin(), bytes.end());
+  }
+
   const JsonCursor& cursor_;
   std::string name_;
+  TextNumbers numbers_;
   Inline tensor_;
   std::vector<std::uint64_t> index_;  // of the element that comes next, for each open list
   std::size_t leaf_level_ = 0;        // open lists around a number; 0: none was seen
@@ -97,7 +112,8 @@ class InlineReader {
 // The parser's events: lists that are tensors become floats, all else goes to the DOM.
 class WeightsHandler {
  public:
-  explicit WeightsHandler(const JsonCursor& cursor) : cursor_(cursor), builder_(cursor, kLimits) {}
+  WeightsHandler(const JsonCursor& cursor, TextNumbers numbers)
+      : cursor_(cursor), numbers_(numbers), builder_(cursor, kLimits) {}
 
   json& root() { return builder_.root(); }
   std::vector<std::string>& names() { return names_; }
@@ -111,16 +127,20 @@ class WeightsHandler {
 
   bool number_integer(std::int64_t value) {
     if (!reader_) return builder_.number_integer(value);
-    reader_->number(static_cast<float>(value));
+    reader_->number(value);
     return true;
   }
   bool number_unsigned(std::uint64_t value) {
     if (!reader_) return builder_.number_unsigned(value);
-    reader_->number(static_cast<float>(value));
+    reader_->number(value);
     return true;
   }
   bool number_float(double value, const std::string& text) {
     if (!reader_) return builder_.number_float(value, text);
+    if (numbers_ == TextNumbers::kF64) {
+      reader_->number(value);
+      return true;
+    }
     // From the text itself: by way of a double it would be rounded twice.
     float nearest = 0;
     const auto result = std::from_chars(text.data(), text.data() + text.size(), nearest);
@@ -130,7 +150,7 @@ class WeightsHandler {
 
   bool start_array(std::size_t size) {
     if (!reader_ && builder_.depth() == 2 && in_tensors_) {
-      reader_.emplace(cursor_, names_.back());
+      reader_.emplace(cursor_, names_.back(), numbers_);
       builder_.null();  // holds the key's place
     }
     if (!reader_) return builder_.start_array(size);
@@ -180,6 +200,7 @@ class WeightsHandler {
   }
 
   const JsonCursor& cursor_;
+  TextNumbers numbers_;
   JsonBuilder builder_;
   std::string key_;          // the last one of the outermost object
   bool in_tensors_ = false;  // inside the object "tensors"
@@ -192,7 +213,7 @@ class WeightsHandler {
 
 class JsonSource : public TensorSource {
  public:
-  void add(TensorInfo info, std::optional<std::vector<float>> values) {
+  void add(TensorInfo info, std::optional<std::vector<std::byte>> values) {
     table_.add(std::move(info));
     values_.push_back(std::move(values));
   }
@@ -207,15 +228,14 @@ class JsonSource : public TensorSource {
     const auto& values = values_[table_.index_of(tensor)];
     if (!values) return read_plain_rows(*blob_, tensor, begin, out);
     check_rows(tensor, begin, out);
-    const auto bytes = std::as_bytes(std::span(*values));
-    const auto rows = bytes.subspan(begin * row_bytes_of(tensor), out.size());
+    const auto rows = std::span(*values).subspan(begin * row_bytes_of(tensor), out.size());
     std::copy(rows.begin(), rows.end(), out.begin());
   }
 
  private:
   std::optional<File> blob_;
   TensorTable table_;
-  std::vector<std::optional<std::vector<float>>> values_;  // nothing: the tensor is in the blob
+  std::vector<std::optional<std::vector<std::byte>>> values_;  // nothing: the tensor is in the blob
 };
 
 class Opener {
@@ -314,11 +334,13 @@ class Opener {
   const Folder& folder_;
 };
 
-TensorInfo inline_info(const File& file, const std::string& name, const Inline& list) {
+TensorInfo inline_info(const File& file, const std::string& name, const Inline& list,
+                       TextNumbers numbers) {
   TensorInfo info;
+  info.dtype = numbers == TextNumbers::kF64 ? DType::kF64 : DType::kF32;
   info.name = info.name_in_file = name;
   info.shape = list.shape;
-  info.nbytes = 4 * list.values.size();
+  info.nbytes = list.values.size();
   info.file = file.name();
   info.offset = list.offset;
   return info;
@@ -326,11 +348,11 @@ TensorInfo inline_info(const File& file, const std::string& name, const Inline& 
 
 }  // namespace
 
-ModelFile open_json_weights(File file, const Folder& folder) {
+ModelFile open_json_weights(File file, const Folder& folder, TextNumbers numbers) {
   if (file.size() == 0) throw refused("not a kinglet-json file" + looks_like(file)).in(file.name());
   const std::string text = file.read_all(kMaxTextBytes);
   JsonCursor cursor({text, file.name()});
-  WeightsHandler handler(cursor);
+  WeightsHandler handler(cursor, numbers);
   parse_json_events(cursor, handler);
   json& root = handler.root();
   if (!root.is_object()) {
@@ -344,7 +366,7 @@ ModelFile open_json_weights(File file, const Folder& folder) {
   for (const std::string& name : handler.names()) {
     if (name.size() > kLongestName) throw opener.error("a name is too long", path_of(name));
     if (const auto list = handler.lists().find(name); list != handler.lists().end()) {
-      TensorInfo info = inline_info(file, name, list->second);
+      TensorInfo info = inline_info(file, name, list->second, numbers);
       source->add(std::move(info), std::move(list->second.values));
       continue;
     }

@@ -8,7 +8,7 @@
 //                "model.norm.weight": {"dtype": "f32", "shape": [8], "offset": 0}},
 //    "blob": "model.blob", "tokenizer": {a tokenizer.json}}
 //
-// A tensor is nested lists of numbers, read as f32, or a place in the blob, a file beside this one
+// A tensor is nested lists of numbers, read as f32 (or f64), or a place in the blob, a file beside this one
 // (a plain name) that holds the numbers as they lie in memory, little-endian. blob and tokenizer
 // may be absent; other fields are refused.
 
@@ -20,6 +20,7 @@ namespace kinglet::io {
 
 // `folder` is where the blob is. Errors (kRefused): malformed, ragged, not finite, outside the blob;
 // a message names the place as tensors["x"][3][1].
-ModelFile open_json_weights(File file, const Folder& folder);
+ModelFile open_json_weights(File file, const Folder& folder,
+                            TextNumbers numbers = TextNumbers::kF32);
 
 }  // namespace kinglet::io

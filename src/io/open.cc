@@ -52,12 +52,12 @@ Error unknown(const File& file, std::string_view start) {
       .allowed("GGUF, safetensors, llama2.c .bin, kinglet-json, or a directory with config.json");
 }
 
-ModelFile open_file(File file, const std::filesystem::path& path) {
+ModelFile open_file(File file, const std::filesystem::path& path, TextNumbers numbers) {
   const std::string start = start_of(file);
   const Folder folder = Folder::on_disk(folder_of(path));
   const std::string ending = path.extension().string();
   if (start.starts_with("GGUF")) return open_gguf(std::move(file));
-  if (starts_as_json(start)) return open_json_weights(std::move(file), folder);
+  if (starts_as_json(start)) return open_json_weights(std::move(file), folder, numbers);
   if (starts_as_safetensors(start)) return open_safetensors_file(std::move(file), folder);
   if (has_llama2c_magic(file)) return open_llama2c(std::move(file), folder);
   if (!looks_like(file).empty()) throw unknown(file, start);
@@ -66,16 +66,16 @@ ModelFile open_file(File file, const std::filesystem::path& path) {
   if (ending == ".bin") return open_llama2c(std::move(file), folder);
   if (ending == ".gguf") return open_gguf(std::move(file));
   if (ending == ".safetensors") return open_safetensors_file(std::move(file), folder);
-  if (ending == ".json") return open_json_weights(std::move(file), folder);
+  if (ending == ".json") return open_json_weights(std::move(file), folder, numbers);
   throw unknown(file, start);
 }
 
 }  // namespace
 
-ModelFile open_model_file(const std::filesystem::path& path) {
+ModelFile open_model_file(const std::filesystem::path& path, TextNumbers numbers) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return open_hf_directory(Folder::on_disk(path));
-  return open_file(File::open(path), path);
+  return open_file(File::open(path), path, numbers);
 }
 
 ModelFile open_model_memory(const std::string& name, std::span<const MemoryFile> files) {

@@ -39,8 +39,12 @@ struct ModelFile {
   std::vector<std::string> warnings;  // one line each
 };
 
+// What numbers written as text become: transformers compute in f32, dense networks in f64.
+enum class TextNumbers { kF32, kF64 };
+
 // Errors: kRefused, naming file, field and offset.
-ModelFile open_model_file(const std::filesystem::path& path);
+ModelFile open_model_file(const std::filesystem::path& path,
+                          TextNumbers numbers = TextNumbers::kF32);
 
 // A vocabulary without a model: tokenizer.json, a SentencePiece model, vocab.txt, llama2.c's
 // tokenizer.bin, or a directory that holds one. (A GGUF vocabulary is a model file.)

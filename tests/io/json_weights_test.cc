@@ -63,6 +63,16 @@ TEST(JsonWeights, RoundsANumberOnce) {
             std::nextafter(1.0f, 2.0f));
 }
 
+TEST(JsonWeights, KeepsDoublesWhereAsked) {
+  const std::string text = with_tensors(R"("x": [0.1, 16777217, -1e300])");
+  const ModelFile model = open_json_weights(File::memory("x.json", bytes_of(text)),
+                                            Folder::in_memory("folder", {}), TextNumbers::kF64);
+  EXPECT_EQ(model.tensors->find("x")->dtype, DType::kF64);
+  double values[3] = {};
+  model.tensors->read_rows(*model.tensors->find("x"), 0, std::as_writable_bytes(std::span(values)));
+  EXPECT_THAT(values, ElementsAre(0.1, 16777217, -1e300));
+}
+
 TEST(JsonWeights, ReadsUpToEightDimensions) {
   const std::string text = with_tensors("\"x\":[[[[[[[[1,2]]]]]]]]");
   EXPECT_THAT(open_text(Format::kJson, text).tensors->find("x")->shape,
