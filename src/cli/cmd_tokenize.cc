@@ -1,7 +1,6 @@
 // kinglet tokenize [-m MODEL] [TEXT]: text to ids. kinglet detokenize [--ids 1,2,3]: ids to text.
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <atomic>
@@ -48,7 +47,16 @@ EncodeOptions encode_options(const Options& options) {
           .affixes = options.add_special ? Affixes::kAdded : Affixes::kNone};
 }
 
-std::string array_of(std::span<const TokenId> ids) { return fmt::format("[{}]", fmt::join(ids, ",")); }
+std::string array_of(std::span<const TokenId> ids) {
+  std::string text = "[";
+  text.reserve(ids.size() * 6 + 2);
+  for (const TokenId id : ids) {
+    if (text.size() > 1) text += ',';
+    const fmt::format_int digits(id);
+    text.append(digits.data(), digits.size());
+  }
+  return text += ']';
+}
 
 std::string unhex(const std::string& hex, const std::string& where) {
   const auto digit = [&](char c) {

@@ -43,17 +43,33 @@ double Unigram::score(TokenId id, std::size_t length) const {
   return static_cast<double>(product) - 0.1;
 }
 
+// Where no entry reaches over the end of a token, every way leads through there: what lies before is
+// settled, and the sum goes on. So the steps are those of a few words, whatever the text's length.
 template <class Sum>
-void Unigram::find_best(std::string_view text, Scratch& best) const {
+void Unigram::encode_best(std::string_view text, std::size_t at, Scratch& best, TokenSink& sink) const {
   const Sum unknown_score = static_cast<Sum>(lowest_) - static_cast<Sum>(kUnknownPenalty);
+  std::size_t start = 0, furthest = 0;  // best[0] is the step to `start`, the last one to `furthest`
+  best.assign(1, Step{});
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t first_length = first_code_point(text.substr(begin)).length;
-    const Sum here = static_cast<Sum>(best[begin].score);
+    const Step& reached = best[begin - start];
+    const Sum here = static_cast<Sum>(reached.score);
+    if (begin == furthest && begin > start && !is_unknown(reached.id)) {
+      emit_steps(text.substr(start, begin - start), at + start, best, sink);
+      best.assign(1, Step{});
+      start = begin;
+    }
     // In sentencepiece a candidate is a double that is compared with what was kept as a float.
     const auto reach = [&](std::size_t length, double sum, TokenId id) {
-      Step& step = best[begin + length];
+      const std::size_t end = begin + length;
+      if (end > furthest) {
+        furthest = end;
+        best.resize(end - start + 1);
+      }
+      Step& step = best[end - start];
       if (step.is_reached && !(sum > step.score)) return;
-      step = {static_cast<double>(static_cast<Sum>(sum)), static_cast<std::uint32_t>(begin), 0, id, true};
+      const auto from = static_cast<std::uint32_t>(begin - start);
+      step = {static_cast<double>(static_cast<Sum>(sum)), from, 0, id, true};
     };
     bool has_single = false;
     std::int32_t node = Trie::kRoot;
@@ -69,16 +85,18 @@ void Unigram::find_best(std::string_view text, Scratch& best) const {
     if (!has_single) reach(first_length, static_cast<double>(unknown_score + here), -1);
     begin += first_length;
   }
+  emit_steps(text.substr(start), at + start, best, sink);
 }
 
 void Unigram::encode(std::string_view text, std::size_t at, Scratch& best, TokenSink& sink) const {
   if (text.empty()) return;
-  best.assign(text.size() + 1, Step{});
   if (options_.sums == Sums::kFloat)
-    find_best<float>(text, best);
+    encode_best<float>(text, at, best, sink);
   else
-    find_best<double>(text, best);
+    encode_best<double>(text, at, best, sink);
+}
 
+void Unigram::emit_steps(std::string_view text, std::size_t at, Scratch& best, TokenSink& sink) const {
   // Back from the end, leaving at each place where its token ends; then forward.
   std::uint32_t next = static_cast<std::uint32_t>(text.size());
   for (std::size_t end = text.size(); end > 0;) {

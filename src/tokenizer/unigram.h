@@ -45,7 +45,9 @@ class Unigram {
 
  private:
   template <class Sum>
-  void find_best(std::string_view text, Scratch& best) const;
+  void encode_best(std::string_view text, std::size_t at, Scratch& best, TokenSink& sink) const;
+  // The tokens of `text` by the steps to its places; best[text.size()] is the step to its end.
+  void emit_steps(std::string_view text, std::size_t at, Scratch& best, TokenSink& sink) const;
   void emit(std::string_view text, std::size_t at, TokenId id, Interval place, TokenSink& sink) const;
   double score(TokenId id, std::size_t length) const;
   // Hugging Face's takes a run of these as one text, and looks that up.
