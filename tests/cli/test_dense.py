@@ -109,5 +109,67 @@ class Network(Case):
             "tensors": {"layers.0.weight": [[1e308]]}})), "--input", "[1e308]", says=["not finite"])
 
 
+COSINE = os.path.join(SOURCE, "tests/dense/vectors/cosine.json")
+
+
+class Similar(Case):
+    def test_the_published_pairs(self):
+        for pair, printed in vectors("cosine.json")["printed"].items():
+            a, b = pair.split("-")
+            self.assertEqual(self.answer("similar", "--vectors", COSINE, a, b), f"{a}\t{b}\t{printed}\n")
+
+    def test_the_matrix_and_the_nearest_pair(self):
+        wanted = vectors("cosine.json")
+        found = json.loads(self.answer("similar", "--vectors", COSINE, "--json"))
+        self.assertEqual(found["names"], wanted["words"])
+        self.assertEqual(found["nearest"]["pair"], ["king", "queen"])
+        for row, numbers in zip(found["similarity"], wanted["similarity"], strict=True):
+            for a, b in zip(row, numbers, strict=True):
+                self.assertAlmostEqual(a, b, delta=1e-12)
+        text = self.answer("similar", "--vectors", COSINE, "--matrix").splitlines()
+        self.assertEqual(text[1].split(), ["king", "1.000", "0.991", "0.671", "0.599", "0.510"])
+        self.assertEqual(text[-1], "nearest: king and queen, 0.991")
+
+    def test_the_nearest_to_a_name_or_a_vector(self):
+        self.assertEqual(self.answer("similar", "--vectors", COSINE, "king", "-k", "2"),
+                         "0.991313\tqueen\n0.671409\tman\n")
+        found = json.loads(self.answer("similar", "--vectors", COSINE, "[9,1,1,9]", "--json"))
+        self.assertEqual(found[0]["name"], "apple")
+        self.assertEqual(found[0]["row"], 4)
+        self.assertEqual(len(found), 5)
+
+    def test_a_table_from_numpy_is_searched_in_exact_order(self):
+        try:
+            import numpy
+        except ImportError:
+            self.skipTest("no NumPy")
+        table = numpy.random.default_rng(5).standard_normal((3000, 40)).astype(numpy.float32)
+        table[2000] = table[17] * 2  # as near as row 17, which comes first
+        numpy.save(self.path("t.npy"), table)
+        exact = table.astype(numpy.float64)
+        query = exact[17] + 0.25
+        cosines = exact @ query / numpy.linalg.norm(exact, axis=1) / numpy.linalg.norm(query)
+        for threads in ("1", "2"):
+            found = json.loads(self.answer("similar", "--vectors", self.path("t.npy"), json.dumps(query.tolist()),
+                                           "-k", "20", "-t", threads, "--json"))
+            rows = [near["row"] for near in found]
+            self.assertEqual(rows[:2], [17, 2000])
+            self.assertEqual(set(rows), set(numpy.argsort(-cosines)[:20].tolist()))
+            for near in found:
+                self.assertAlmostEqual(near["similarity"], cosines[near["row"]], delta=1e-12)
+
+    def test_what_is_wrong_is_said(self):
+        self.refused(2, "similar", says=["--vectors"])
+        self.refused(2, "similar", "--vectors", COSINE, "nobody", says=["nobody", "cosine.json"])
+        self.refused(2, "similar", "--vectors", COSINE, "[1,2]", says=["allowed 4"])
+        self.refused(2, "similar", "--vectors", COSINE, "[0,0,0,0]", says=["no direction"])
+        self.refused(2, "similar", "--vectors", COSINE, "[[1,2,3,4],[1,2,3,4]]", says=["QUERY"])
+        self.refused(2, "similar", "--vectors", COSINE, "king", "--matrix")
+        self.refused(2, "similar", "--vectors", COSINE, "king", "-k", "0", says=["-k"])
+        self.refused(3, "similar", "--vectors", "/nowhere", says=["/nowhere"])
+        self.refused(3, "similar", "--vectors", self.write("v.jsonl", "[1,2]\n[0,0]\n"), says=["v.jsonl:2"])
+        self.refused(3, "similar", "--vectors", self.write("v.jsonl", "[1,2]\n[0,NaN]\n"), says=["v.jsonl:2"])
+
+
 if __name__ == "__main__":
     unittest.main()
