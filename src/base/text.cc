@@ -55,8 +55,8 @@ std::string printable(std::string_view bytes) {
     const std::size_t length = utf8_length(bytes);
     const auto lead = static_cast<unsigned char>(bytes[0]);
     // C1 controls (U+0080 to U+009F, C2 80 to C2 9F) move some terminals as ESC does.
-    const bool is_control =
-        lead < 0x20 || lead == 0x7F || (lead == 0xC2 && static_cast<unsigned char>(bytes[1]) < 0xA0);
+    const bool is_control = lead < 0x20 || lead == 0x7F ||
+                            (lead == 0xC2 && length == 2 && static_cast<unsigned char>(bytes[1]) < 0xA0);
     if (length == 0 || (is_control && length == 1)) {
       text += fmt::format("\\x{:02x}", lead);
       bytes.remove_prefix(1);
