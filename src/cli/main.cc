@@ -80,6 +80,7 @@ int run(int argc, char** argv) {
     add_convert(app);
     add_verify(app, exit_code);
     add_similar(app);
+    add_probe(app);
     add_bench(app, exit_code);
     add_completion(app);
     app.parse(argc, argv);

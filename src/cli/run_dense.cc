@@ -1,13 +1,9 @@
 #include "cli/run_dense.h"
 
-#include <fmt/format.h>
-
-#include <algorithm>
-#include <cmath>
-
 #include "cli/output.h"
 #include "cli/vectors_option.h"
 #include "dense/network_file.h"
+#include "dense/outputs.h"
 #include "dense/vectors.h"
 #include "kinglet/error.h"
 
@@ -17,13 +13,7 @@ void run_dense(const DenseOptions& options) {
   if (options.model.empty()) throw usage_error("--input wants a dense network: give -m PATH");
   const dense::Network network = dense::open_network(options.model).network;
   const dense::Vectors vectors = vectors_given(options.input, "--input");
-  dense::check_width(vectors, network.in(), "the network");
-  const dense::Matrix outputs = network.forward(vectors.values);
-  for (std::size_t t = 0; t < outputs.rows(); ++t) {
-    const auto row = outputs.row(t);
-    if (std::all_of(row.begin(), row.end(), [](double y) { return std::isfinite(y); })) continue;
-    throw runtime_error("the network's output is not finite").in(vectors.origin.file).at(fmt::format("row {}", t));
-  }
+  const dense::Matrix outputs = dense::outputs_of(network, vectors, "the network");
   if (options.json) {
     std::string rows;
     for (std::size_t t = 0; t < outputs.rows(); ++t) {
