@@ -16,6 +16,7 @@ void add_verify(CLI::App& app, int& exit_code);
 void add_similar(CLI::App& app);
 void add_bench(CLI::App& app, int& exit_code);
 void add_bench_matmul(CLI::App& bench);  // a command of bench
+void add_profile(CLI::App& app, int& exit_code);
 void add_completion(CLI::App& app);
 
 }  // namespace kinglet::cli

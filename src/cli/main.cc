@@ -81,6 +81,7 @@ int run(int argc, char** argv) {
     add_verify(app, exit_code);
     add_similar(app);
     add_bench(app, exit_code);
+    add_profile(app, exit_code);
     add_completion(app);
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) print(app.help());
