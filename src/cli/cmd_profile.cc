@@ -57,13 +57,13 @@ void print_row(const Profile::Line& line, double phase_seconds) {
   row += has_limit ? fmt::format("{:>5.0f}% {:<8}", 100 * line.of_limit(), line.bound())
                    : fmt::format("{:15}", "");
   row += fmt::format("{:<12}{:>7.1f}%{:>7.2f}x", fitted(line.kernel, 11),
-                     percent(line.wait_seconds, line.seconds), line.imbalance());
+                     100 * line.wait_share(), line.imbalance());
   print_line(row);
 }
 
 void print_phase(const Profile::Phase& phase) {
-  print_line(fmt::format("\n{}: {} tokens in {} passes, {:.1f} ms, {:.1f} tokens/s, {} thread{}", phase.name,
-                         phase.tokens, phase.passes, phase.seconds * 1e3,
+  print_line(fmt::format("\n{}: {} tokens in {} pass{}, {:.1f} ms, {:.1f} tokens/s, {} thread{}", phase.name,
+                         phase.tokens, phase.passes, phase.passes == 1 ? "" : "es", phase.seconds * 1e3,
                          static_cast<double>(phase.tokens) / phase.seconds, phase.threads,
                          phase.threads == 1 ? "" : "s"));
   print_head("operation");
@@ -107,6 +107,7 @@ Json json_of(const Profile::Line& line) {
           {"limit_share", line.of_limit()},
           {"limit", line.bound()},
           {"wait_seconds", line.wait_seconds},
+          {"wait_share", line.wait_share()},
           {"imbalance", line.imbalance()}};
 }
 

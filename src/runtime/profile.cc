@@ -183,6 +183,10 @@ std::string_view Profile::Line::bound() const {
   return most == limit_seconds_by.end() ? std::string_view() : most->first;
 }
 
+double Profile::Line::wait_share() const {
+  return wait_seconds > 0 ? wait_seconds / (wait_seconds + mean_work_seconds) : 0;
+}
+
 double Profile::Line::imbalance() const {
   return mean_work_seconds > 0 ? longest_work_seconds / mean_work_seconds : 1;
 }

@@ -38,6 +38,7 @@ struct Profile {
     double gops() const { return seconds > 0 ? cost.operations() / seconds * 1e-9 : 0; }
     double of_limit() const { return seconds > 0 ? limit_seconds / seconds : 0; }
     std::string_view bound() const;  // what most of the limit comes from; empty where there is none
+    double wait_share() const;  // of all threads' time
     // The slowest thread's work over the mean's: 1 is balanced.
     double imbalance() const;
     Line& operator+=(const Line& other);

@@ -69,7 +69,7 @@ std::string tiles(const Profile::Phase& phase) {
   html += tile(fmt::format("{:.1f}", tokens / phase.seconds), "tokens per second");
   html += tile(fmt::format("{:.3g} ms", phase.seconds * 1e3 / tokens), "per token");
   html += tile(fmt::format("{:.0f}%", 100 * phase.total.of_limit()), "of what this machine can do");
-  html += tile(fmt::format("{:.1f}%", percent(phase.total.wait_seconds, phase.seconds)),
+  html += tile(fmt::format("{:.1f}%", 100 * phase.total.wait_share()),
                "waiting at the barrier");
   html += tile(fmt::format("{:.1f}", phase.total.gbps()), "GB per second");
   html += tile(fmt::format("{:.1f}", phase.total.gops()), "10⁹ operations per second");
@@ -90,7 +90,7 @@ std::string bars(const Profile::Phase& phase) {
   for (const Profile::Operation& o : phase.operations) most = std::max(most, o.seconds);
   std::string html = "<div class='bars'>\n";
   for (const Profile::Operation& o : phase.operations) {
-    const double waiting = std::min(o.wait_seconds, o.seconds);
+    const double waiting = o.seconds * o.wait_share();
     const std::string_view colour = colour_of(family_of(o.op));
     html += fmt::format(
         "<span>{}</span><span class='track'><i class='{}' style='width:{:.2f}%'></i>"
@@ -124,7 +124,7 @@ std::string cells(const Profile::Line& line, const Profile::Phase& phase) {
               ? fmt::format("<td>{:.0f}%</td><td>{}</td>", 100 * line.of_limit(), line.bound())
               : "<td></td><td></td>") +
          fmt::format("<td>{}</td><td>{:.1f}%</td><td>{:.2f}</td>", escaped(line.kernel),
-                     percent(line.wait_seconds, line.seconds), line.imbalance());
+                     100 * line.wait_share(), line.imbalance());
 }
 
 template <class Lines>
@@ -142,8 +142,8 @@ std::string table(const Lines& lines, std::string_view first, const Profile::Pha
 
 std::string section(const Profile::Phase& phase) {
   const std::string name = phase.name == "prefill" ? "Prefill" : "Decode";
-  std::string html = fmt::format("<h2>{}</h2>\n<p class='dim'>{} tokens in {} passes, {:.1f} ms, on {} thread{}.</p>\n",
-                                 name, phase.tokens, phase.passes, phase.seconds * 1e3, phase.threads,
+  std::string html = fmt::format("<h2>{}</h2>\n<p class='dim'>{} tokens in {} pass{}, {:.1f} ms, on {} thread{}.</p>\n",
+                                 name, phase.tokens, phase.passes, phase.passes == 1 ? "" : "es", phase.seconds * 1e3, phase.threads,
                                  phase.threads == 1 ? "" : "s");
   html += tiles(phase);
   html += "<h3>Where the time goes</h3>\n<p class='dim'>Milliseconds of a pass; pale: waiting at the barrier.</p>\n";

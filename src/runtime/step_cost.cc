@@ -25,6 +25,7 @@ Cost elementwise(double rows, double floats, double operations) {
 
 Cost product(const nn::Linear& linear, double rows) {
   Cost cost;
+  if (rows == 0) return cost;  // the head, where no logits are wanted
   bool has_integers = false;
   double in = 0;
   for (const Weight& weight : linear.weights()) {
