@@ -16,6 +16,10 @@
 
 namespace kinglet {
 
+namespace nn {
+class Recorder;
+}
+
 enum class CacheKind { kF16, kF32, kQ8_0 };
 
 struct GenerateOptions {
@@ -67,6 +71,8 @@ struct Watch {
   std::function<void(std::size_t index, const Result& result)> on_result;
   // Asked between passes: true ends the run; what there is is returned, marked kInterrupted.
   std::function<bool()> is_interrupted;
+  // The clock of `kinglet profile` (src/nn/recorder.h), with room for the threads of the run.
+  nn::Recorder* recorder = nullptr;
 };
 
 struct Generated {

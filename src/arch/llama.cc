@@ -21,7 +21,9 @@
 namespace kinglet::arch {
 namespace {
 
+using nn::lap;
 using nn::observe;
+using nn::Op;
 using Views = nn::Workspace::Views;
 
 struct Block {
@@ -33,10 +35,12 @@ struct Block {
   void forward(const Member& me, const nn::Pass& pass, const nn::Rope& rope, int layer,
                const Views& w) const {
     attention_norm.forward(me, pass, w.hidden, w.normed);
+    lap(me, pass, {Op::kAttentionNorm, layer, w.hidden.count});
     observe(me, pass, {"attn_norm", layer}, w.normed);
     attention.forward(me, pass, rope, w.normed, {w.qkv, w.mixed}, w.branch, w.hidden);
 
     mlp_norm.forward(me, pass, w.hidden, w.normed);
+    lap(me, pass, {Op::kMlpNorm, layer, w.hidden.count});
     observe(me, pass, {"mlp_norm", layer}, w.normed);
     mlp.forward(me, pass, w.normed, w.gate_up, w.branch, w.hidden);
     observe(me, pass, {"out", layer}, w.hidden);
@@ -80,9 +84,11 @@ Rows Llama::forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace
   const Rows normed = w.normed.first(batch.wanted.size());
 
   team.run([&](const Member& me) noexcept {  // the only parallel region of the pass
+    lap(me, pass, {Op::kStart});
     rope_.angles(me, pass.places, w.angles);
     nn::embed(me, embedding_.weights()[0], batch, w.hidden);  // (T, D)
     me.sync();
+    lap(me, pass, {Op::kEmbed, -1, w.hidden.count, &embedding_});
     observe(me, pass, {"embed"}, w.hidden);
 
     for (std::size_t i = 0; i < blocks_.size(); ++i) {
@@ -91,8 +97,10 @@ Rows Llama::forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace
 
     nn::select(me, w.hidden, batch.wanted, w.selected);  // (W, D): the rows whose logits are wanted
     final_norm_.forward(me, pass, w.selected, normed);
+    lap(me, pass, {Op::kFinalNorm, -1, normed.count});
     observe(me, pass, {"final_norm"}, normed);
     head().forward(me, pass, normed, w.logits);  // (W, V)
+    lap(me, pass, {Op::kHead, -1, normed.count, &head()});
     observe(me, pass, {"logits"}, w.logits);
   });
   return w.logits;

@@ -61,6 +61,13 @@ void Member::sync() const {
     team_.taken_.store(0, std::memory_order_relaxed);
     return;
   }
+  if (team_.waits_.empty()) return wait();
+  const std::int64_t begin = now_ns();
+  wait();
+  team_.waits_[rank_].add({begin, now_ns()});
+}
+
+void Member::wait() const {
   constexpr int kSpins = 2000;  // 20 to 40 us
   const std::uint32_t round = team_.round_.load(std::memory_order_relaxed);
   if (team_.arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == team_.size_) {

@@ -18,6 +18,8 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/wait_log.h"
+
 namespace kinglet {
 
 class Team;
@@ -50,6 +52,8 @@ class Member {
   void sync() const;
 
  private:
+  void wait() const;
+
   Team& team_;
   std::size_t rank_;
 };
@@ -63,6 +67,9 @@ class Team {
 
   std::size_t threads() const { return wanted_; }
   void set_threads(std::size_t threads) { wanted_ = threads; }  // for the next run()
+
+  // From the next run() on, each member notes its waits in its log: one for each thread, or none.
+  void note_waits(std::span<WaitLog> logs) { waits_ = logs; }
 
   // body(const Member&) on every thread; returns when all are done. `body` must be noexcept.
   template <class Body>
@@ -98,6 +105,7 @@ class Team {
 
   std::size_t wanted_;
   std::size_t size_ = 1;  // members of the running region
+  std::span<WaitLog> waits_;
 
   alignas(64) std::atomic<std::size_t> taken_{0};  // by take()
   // The barrier, on lines of their own: all members spin on `round_`.

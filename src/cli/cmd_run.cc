@@ -3,16 +3,15 @@
 
 #include <fmt/format.h>
 
-#include <charconv>
 #include <chrono>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <random>
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/generation.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -20,7 +19,6 @@
 #include "kinglet/error.h"
 #include "kinglet/generate.h"
 #include "kinglet/version.h"
-#include "runtime/draft.h"
 #include "runtime/dump.h"
 
 namespace kinglet::cli {
@@ -29,117 +27,12 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kMaxTokens = 1 << 30;
-
-// What the user said; what was not said stays empty, and the model's own value holds.
-struct Options {
-  ModelOptions model;
-  RunOptions run;
+struct Options : GenerationOptions {
   Verbosity verbosity;
-  std::optional<std::string> prompt, input;
-  std::string file, ids, prompts, dump;
-  std::size_t tokens = 256;
-  std::map<std::string, double> sampling;  // by option
-  std::vector<std::string> logit_bias, stops;
-  std::optional<std::uint64_t> seed;
-  std::size_t draft_ngram = 0;
-  bool ignore_eos = false, special = false, no_bos = false, no_echo = false;
-  bool stats = false, digest = false, json = false, dump_attention = false;
+  std::optional<std::string> input;
+  std::string prompts, dump;
+  bool no_echo = false, stats = false, json = false, dump_attention = false;
 };
-
-SamplerOptions sampling_of(const Options& options, const Model& model) {
-  SamplerOptions sampling = model.sampling();
-  const auto take = [&](const char* name, float& value) {
-    const auto given = options.sampling.find(name);
-    if (given != options.sampling.end()) value = static_cast<float>(given->second);
-  };
-  take("--temp", sampling.temperature);
-  take("--top-p", sampling.top_p);
-  take("--min-p", sampling.min_p);
-  take("--typical", sampling.typical);
-  take("--repeat-penalty", sampling.repeat_penalty);
-  take("--presence-penalty", sampling.presence_penalty);
-  take("--frequency-penalty", sampling.frequency_penalty);
-  if (const auto k = options.sampling.find("--top-k"); k != options.sampling.end()) {
-    sampling.top_k = static_cast<int>(k->second);
-  }
-  for (const std::string& entry : options.logit_bias) {
-    const std::size_t equals = std::min(entry.find('='), entry.size());
-    const auto id = parse_integer("--logit-bias", entry.substr(0, equals), 0,
-                                  std::numeric_limits<TokenId>::max());
-    const double bias = parse_number(
-        "--logit-bias", equals < entry.size() ? entry.substr(equals + 1) : "", -1e30, 1e30);
-    sampling.logit_bias.emplace_back(static_cast<TokenId>(id), static_cast<float>(bias));
-  }
-  return sampling;
-}
-
-std::uint64_t drawn_seed() {
-  std::random_device device;
-  return (std::uint64_t{device()} << 32) | device();
-}
-
-// The tokens of a prompt's text, BOS in front where the model's texts start with one.
-std::vector<TokenId> encode(const Model& model, const std::string& text, const Options& options) {
-  if (model.tokenizer() == nullptr) {
-    throw usage_error("the model has no tokenizer: give --ids, or --tokenizer PATH").in(model.file());
-  }
-  const EncodeOptions encode_options = {
-      .special = options.special ? SpecialTokens::kParsed : SpecialTokens::kAsText};
-  std::vector<TokenId> ids = model.tokenizer()->encode(text, encode_options);
-  const bool wants_bos = !options.no_bos && model.bos() && (model.adds_bos() || ids.empty());
-  if (wants_bos && (ids.empty() || ids.front() != *model.bos())) ids.insert(ids.begin(), *model.bos());
-  return ids;
-}
-
-struct Prompt {
-  std::string text;  // what is echoed
-  std::vector<TokenId> ids;
-};
-
-Prompt read_prompt(const Model& model, const Options& options) {
-  if (!options.ids.empty()) {
-    Prompt prompt = {"", parse_ids("--ids", options.ids)};
-    const auto vocabulary = static_cast<TokenId>(model.vocabulary());
-    for (const TokenId id : prompt.ids) {
-      if (id < vocabulary) continue;
-      throw usage_error("a token id is outside the vocabulary")
-          .at("--ids")
-          .found(fmt::format("{}", id))
-          .allowed(fmt::format("[0, {})", vocabulary));
-    }
-    const Tokenizer* tokenizer = model.tokenizer();
-    if (tokenizer != nullptr && tokenizer->size() >= model.vocabulary()) {
-      prompt.text = tokenizer->decode(prompt.ids);
-    }
-    return prompt;
-  }
-  std::string text;
-  if (options.prompt) {
-    text = *options.prompt;
-  } else if (!options.file.empty()) {
-    text = read_file(options.file);
-  } else if (!is_terminal_stdin()) {
-    text = read_stdin();
-  } else {
-    throw usage_error("no prompt: give -p TEXT, -f FILE, --ids, or text on stdin");
-  }
-  return {text, encode(model, text, options)};
-}
-
-GenerateOptions generate_options(const Options& options) {
-  return {.cache = cache_kind(options.run),
-          .context = options.run.context,
-          .threads = options.model.threads,
-          .chunk = options.run.chunk,
-          .digest = options.digest,
-          .draft_ngram = options.draft_ngram};
-}
-
-void say_digest(const Result& result, const std::string& id) {
-  note(fmt::format("digest {} ({} positions){}", result.digest, result.positions,
-                   id.empty() ? "" : " " + printable(id)));
-}
 
 double rate(std::size_t count, double seconds) {
   return seconds > 0 ? static_cast<double>(count) / seconds : 0;
@@ -171,15 +64,8 @@ int finish_code(bool was_interrupted) { return was_interrupted ? 128 + interrupt
 // --- one prompt -------------------------------------------------------------------------------
 
 int run_one(const Model& model, const Options& options, double open_seconds) {
-  const Prompt prompt = read_prompt(model, options);
-  if (prompt.ids.empty()) {
-    throw usage_error("the prompt is empty, and the model has no token to begin a text with");
-  }
   // Before the prompt is echoed: what is refused prints nothing.
-  const std::size_t context = options.run.context == 0 ? model.context() : options.run.context;
-  if (prompt.ids.size() > context) {
-    throw usage_error(fmt::format("the prompt has {} tokens, the context {}", prompt.ids.size(), context));
-  }
+  const Prompt prompt = read_prompt(model, options);
   if (!options.dump.empty()) {
     dump_activations(model, prompt.ids,
                      {.cache = cache_kind(options.run),
@@ -188,12 +74,8 @@ int run_one(const Model& model, const Options& options, double open_seconds) {
                       .attention = options.dump_attention},
                      options.dump);
   }
-  Request request = {.prompt = prompt.ids,
-                     .tokens = options.tokens,
-                     .sampling = sampling_of(options, model),
-                     .stops = options.stops,
-                     .ignore_end_ids = options.ignore_eos};
-  request.sampling.seed = options.seed ? *options.seed : drawn_seed();
+  Request request = request_of(model, options);
+  request.prompt = prompt.ids;
 
   const bool streams = !options.json;
   if (streams && !options.no_echo) print(prompt.text);
@@ -222,7 +104,7 @@ int run_one(const Model& model, const Options& options, double open_seconds) {
     if (!options.seed) note(fmt::format("seed {}", request.sampling.seed));
     say_stats(model, generated.timings, open_seconds);
   }
-  if (options.digest) say_digest(result, "");
+  if (options.digest) say_digest(result);
   if (result.finish == Finish::kContext && !options.verbosity.quiet) {
     note(fmt::format("stopped at the end of the context ({} tokens)",
                      request.prompt.size() + result.ids.size()));
@@ -245,12 +127,7 @@ Line parse_line(const Model& model, const Options& options, const std::string& t
   const Json json = Json::parse(text, nullptr, false);
   if (!json.is_object()) throw refuse("a line is no JSON object", "");
   Line line;
-  line.request = {.prompt = {},
-                  .tokens = options.tokens,
-                  .sampling = sampling_of(options, model),
-                  .stops = options.stops,
-                  .ignore_end_ids = options.ignore_eos};
-  line.request.sampling.seed = options.seed ? *options.seed : drawn_seed();
+  line.request = request_of(model, options);
   for (const auto& [key, value] : json.items()) {
     if (key == "id") {
       line.id = value;
@@ -330,59 +207,10 @@ int run(const Options& options) {
   const Clock::time_point start = Clock::now();
   const Model model = open_model(options.model);
   const double open_seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  if (!options.verbosity.quiet) {
-    for (const std::string& warning : model.warnings()) note("warning: " + warning);
-    if (options.run.context > model.context()) {
-      note(fmt::format("warning: a context of {} is more than the {} the model was made for",
-                       options.run.context, model.context()));
-    }
-  }
+  if (!options.verbosity.quiet) say_warnings(model, options);
   catch_interrupts();
   return options.prompts.empty() ? run_one(model, options, open_seconds)
                                  : run_many(model, options, open_seconds);
-}
-
-void add_sampling_options(CLI::App* command, Options& options) {
-  const auto add = [&](const char* name, double min, double max, const char* help) {
-    command
-        ->add_option_function<std::string>(
-            name,
-            [&options, name, min, max](const std::string& text) {
-              options.sampling[name] = parse_number(name, text, min, max);
-            },
-            help)
-        ->type_name("X")
-        ->group("Sampling");
-  };
-  constexpr double kAny = 1e30;
-  add("--temp", 0, 1000, "Temperature; 0 is greedy (default 0.8, or the model's)");
-  command
-      ->add_option_function<std::string>(
-          "--top-k",
-          [&options](const std::string& text) {
-            options.sampling["--top-k"] =
-                static_cast<double>(parse_integer("--top-k", text, 0, 1 << 20));
-          },
-          "Keep the K best; 0 is off")
-      ->type_name("K")
-      ->group("Sampling");
-  add("--top-p", 0, 1, "Keep the best that make up this mass (default 0.95)");
-  add("--min-p", 0, 1, "Keep what has this share of the best one's mass");
-  add("--typical", 0, 1, "Keep the most typical of this mass");
-  add("--repeat-penalty", 0.01, 100, "Of tokens in prompt and text; 1 is off");
-  add("--presence-penalty", -kAny, kAny, "Of tokens in the text");
-  add("--frequency-penalty", -kAny, kAny, "Of tokens in the text, each time");
-  command->add_option("--logit-bias", options.logit_bias, "Added to a token's logit; repeatable")
-      ->type_name("ID=B")
-      ->expected(1)
-      ->take_all()
-      ->group("Sampling");
-  command
-      ->add_option_function<std::string>(
-          "--seed", [&options](const std::string& text) { options.seed = parse_seed("--seed", text); },
-          "Of the draws; unset: drawn, and said with --stats")
-      ->type_name("N")
-      ->group("Sampling");
 }
 
 }  // namespace
@@ -390,11 +218,7 @@ void add_sampling_options(CLI::App* command, Options& options) {
 void add_run(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("run", "Continue a prompt");
-  add_model_options(command, options->model);
-  command->add_option("-p,--prompt", options->prompt, "The prompt; else -f, --ids or stdin")
-      ->type_name("TEXT");
-  command->add_option("-f,--file", options->file, "The prompt from a file")->type_name("FILE");
-  command->add_option("--ids", options->ids, "The prompt as token ids: 1,2,3")->type_name("IDS");
+  add_generation_options(command, *options);
   command->add_option("--prompts", options->prompts,
                       "Many: a line {\"prompt\" or \"ids\", \"n\", \"seed\", \"id\"} each, answered in order")
       ->type_name("JSONL");
@@ -402,23 +226,8 @@ void add_run(CLI::App& app, int& exit_code) {
       "--input", options->input, "For a dense network: [1,2,3], or a file of vectors (.json, .jsonl, .npy, -)");
   input->type_name("JSON");
   for (const char* other : {"--prompt", "--file", "--ids", "--prompts"}) input->excludes(other);
-  add_integer(command, "-n,--tokens", options->tokens, 0, kMaxTokens,
-              "New tokens at most (256); 0 evaluates the prompt only");
-  command->add_option("--stop", options->stops, "Text that ends generation; repeatable")
-      ->type_name("TEXT")
-      ->expected(1)
-      ->take_all();
-  command->add_flag("--ignore-eos", options->ignore_eos, "Go on after end tokens");
-  command->add_flag("--special", options->special, "Parse special tokens in the prompt");
-  command->add_flag("--no-bos", options->no_bos, "No BOS in front of the prompt");
   command->add_flag("--no-echo", options->no_echo, "Do not print the prompt");
-  add_sampling_options(command, *options);
-  add_run_options(command, options->run);
-  add_integer(command, "--draft-ngram", options->draft_ngram, 1,
-              NgramDraft::kLongestNgram,
-              "Guess ahead from earlier text, by its last N tokens (3 is good); never changes a bit");
   command->add_flag("--stats", options->stats, "Speed and memory, on stderr");
-  command->add_flag("--digest", options->digest, "SHA-256 of all logits, on stderr");
   command->add_option("--dump", options->dump, "Write the prompt's activations (safetensors)")
       ->type_name("FILE");
   command->add_flag("--dump-attention", options->dump_attention, "Attention weights too");

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "kinglet/error.h"
+#include "runtime/cache_type.h"
 
 namespace kinglet::cli {
 namespace {
@@ -132,14 +133,7 @@ CacheKind cache_kind(std::string_view type) {
   throw bad_value("--cache-type", type, "f16, f32, q8_0");
 }
 
-std::string cache_name(CacheKind kind) {
-  switch (kind) {
-    case CacheKind::kF16: return "f16";
-    case CacheKind::kF32: return "f32";
-    case CacheKind::kQ8_0: break;
-  }
-  return "q8_0";
-}
+std::string cache_name(CacheKind kind) { return std::string(name_of(kind)); }
 
 void add_verbosity(CLI::App* command, Verbosity& verbosity) {
   command->add_flag("-q,--quiet", verbosity.quiet, "Say less on stderr");

@@ -16,6 +16,7 @@ void Attention::forward(const Member& me, const Pass& pass, const Rope& rope, Co
   const Rows v = scratch.qkv.columns(q_width + kv_width, kv_width);
 
   qkv_.forward(me, pass, x, scratch.qkv);
+  lap(me, pass, {Op::kQkv, layer_, x.count, &qkv_});
   observe(me, pass, {"q", layer_}, q);
   observe(me, pass, {"k", layer_}, k);
   observe(me, pass, {"v", layer_}, v);
@@ -23,13 +24,16 @@ void Attention::forward(const Member& me, const Pass& pass, const Rope& rope, Co
   rope.rotate(me, pass, q);
   rope.rotate(me, pass, k);
   store(me, pass, k, v);
+  lap(me, pass, {Op::kRope, layer_, x.count});
   observe(me, pass, {"q_rope", layer_}, q);
   observe(me, pass, {"k_rope", layer_}, k);
   show_probabilities(me, pass, q);
 
   attend(me, pass, q, scratch.mixed);
+  lap(me, pass, {Op::kAttention, layer_, x.count, nullptr, heads_.window});
   observe(me, pass, {"attn_mixed", layer_}, scratch.mixed);
   out_.forward_and_add(me, pass, scratch.mixed, out, hidden);
+  lap(me, pass, {Op::kAttentionOut, layer_, x.count, &out_});
   observe(me, pass, {"attn_out", layer_}, out);
 }
 

@@ -8,6 +8,7 @@ void GatedMlp::forward(const Member& me, const Pass& pass, ConstRows x, Rows gat
   const Rows gate = gate_up.columns(0, width), up = gate_up.columns(width, width);
 
   gate_up_.forward(me, pass, x, gate_up);
+  lap(me, pass, {Op::kGateUp, layer_, x.count, &gate_up_});
   observe(me, pass, {"mlp_gate", layer_}, gate);
   observe(me, pass, {"mlp_up", layer_}, up);
 
@@ -16,9 +17,11 @@ void GatedMlp::forward(const Member& me, const Pass& pass, ConstRows x, Rows gat
     pass.kernels.silu_multiply(gate.row(row) + begin, up.row(row) + begin, end - begin,
                                gate.row(row) + begin);
   });
+  lap(me, pass, {Op::kActivation, layer_, x.count});
   observe(me, pass, {"mlp_act", layer_}, gate);
 
   down_.forward_and_add(me, pass, gate, out, hidden);
+  lap(me, pass, {Op::kDown, layer_, x.count, &down_});
   observe(me, pass, {"mlp_out", layer_}, out);
 }
 

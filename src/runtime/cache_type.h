@@ -2,6 +2,8 @@
 
 // The public name of a cache's type as the layers know it.
 
+#include <string_view>
+
 #include "kinglet/generate.h"
 #include "nn/kv_cache.h"
 
@@ -14,6 +16,15 @@ inline nn::CacheType cache_type(CacheKind kind) {
     case CacheKind::kQ8_0: break;
   }
   return nn::CacheType::kQ8_0;
+}
+
+inline std::string_view name_of(CacheKind kind) {
+  switch (kind) {
+    case CacheKind::kF16: return "f16";
+    case CacheKind::kF32: return "f32";
+    case CacheKind::kQ8_0: break;
+  }
+  return "q8_0";
 }
 
 }  // namespace kinglet

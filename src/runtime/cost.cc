@@ -5,9 +5,8 @@
 namespace kinglet {
 namespace {
 
-// By DType: whether a format's products are of bytes.
 template <class... Entries>
-bool multiplies_bytes(DType dtype, std::tuple<Entries...>*) {
+bool is_integer_entry(DType dtype, std::tuple<Entries...>*) {
   return ((Entries::kDType == dtype && Entries::Panel::kInteger) || ...);
 }
 
@@ -20,15 +19,6 @@ std::size_t rows_of(const arch::Matrix& matrix, const PassSize& pass) {
   return 0;
 }
 
-double bytes_of_value(nn::CacheType cache) {
-  switch (cache) {
-    case nn::CacheType::kF16: return 2;
-    case nn::CacheType::kF32: return 4;
-    case nn::CacheType::kQ8_0: break;
-  }
-  return 34.0 / 32;  // a block's scale counted as the f16 that it is
-}
-
 }  // namespace
 
 Cost& Cost::operator+=(const Cost& other) {
@@ -36,7 +26,21 @@ Cost& Cost::operator+=(const Cost& other) {
   cache_bytes += other.cache_bytes;
   float_operations += other.float_operations;
   int8_operations += other.int8_operations;
+  activation_bytes += other.activation_bytes;
   return *this;
+}
+
+bool multiplies_bytes(DType dtype) {
+  return is_integer_entry(dtype, static_cast<dtype::WeightFormats*>(nullptr));
+}
+
+double bytes_of_value(nn::CacheType cache) {
+  switch (cache) {
+    case nn::CacheType::kF16: return 2;
+    case nn::CacheType::kF32: return 4;
+    case nn::CacheType::kQ8_0: break;
+  }
+  return 34.0 / 32;  // a block's scale counted as the f16 that it is
 }
 
 Cost cost_of(const arch::Model& model, const PassSize& pass, nn::CacheType cache) {
@@ -47,9 +51,7 @@ Cost cost_of(const arch::Model& model, const PassSize& pass, nn::CacheType cache
     if (rows == 0) continue;
     cost.weight_bytes += static_cast<double>(matrix.bytes);
     const double products = 2.0 * static_cast<double>(matrix.out * matrix.in * rows);
-    const bool is_integer =
-        multiplies_bytes(matrix.dtype, static_cast<dtype::WeightFormats*>(nullptr));
-    (is_integer ? cost.int8_operations : cost.float_operations) += products;
+    (multiplies_bytes(matrix.dtype) ? cost.int8_operations : cost.float_operations) += products;
   }
   const std::size_t positions = pass.past + pass.rows;
   cost.cache_bytes = static_cast<double>(s.layers * 2 * s.kv_heads * s.head_width * positions) *
@@ -61,12 +63,16 @@ Cost cost_of(const arch::Model& model, const PassSize& pass, nn::CacheType cache
 }
 
 Bound bound_of(const Cost& cost, std::size_t passes, const Limits& limits) {
-  const double per_pass = cost.bytes() / static_cast<double>(passes);
-  const bool fits = per_pass <= static_cast<double>(limits.cache_bytes);
-  const double reading = cost.bytes() / (fits ? limits.cache_gbps : limits.memory_gbps) * 1e-9;
+  return bound_of_step(cost, cost.streamed() / static_cast<double>(passes), limits);
+}
+
+Bound bound_of_step(const Cost& cost, double pass_bytes, const Limits& limits) {
+  const bool fits = limits.cache_gbps > 0 && pass_bytes <= static_cast<double>(limits.cache_bytes);
+  const double reading = cost.streamed() / (fits ? limits.cache_gbps : limits.memory_gbps) * 1e-9;
   const double computing = (cost.float_operations / limits.float_gflops +
                             cost.int8_operations / limits.int8_gops) * 1e-9;
   if (computing > reading) return {computing, "compute"};
+  if (reading == 0) return {};
   return {reading, fits ? "cache" : "memory"};
 }
 

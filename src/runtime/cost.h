@@ -31,21 +31,28 @@ struct PassSize {
 struct Cost {
   double weight_bytes = 0, cache_bytes = 0;  // read
   double float_operations = 0, int8_operations = 0;
+  double activation_bytes = 0;  // read and written near the core; of steps only (step_cost.h)
 
-  double bytes() const { return weight_bytes + cache_bytes; }
+  double streamed() const { return weight_bytes + cache_bytes; }
+  double bytes() const { return streamed() + activation_bytes; }
   double operations() const { return float_operations + int8_operations; }
   Cost& operator+=(const Cost& other);
 };
 
+bool multiplies_bytes(DType dtype);  // a format whose products are of integers
+double bytes_of_value(nn::CacheType cache);  // of one float in the cache
+
 Cost cost_of(const arch::Model& model, const PassSize& pass, nn::CacheType cache);
 
-// The longer of two times: of the bytes at the rate of memory (of the last-level cache, where all
-// that a pass reads fits there), and of the operations at the rates of their kinds.
+// The longer of two times: of what is streamed at the rate of memory (of the last-level cache, where
+// all that a pass streams fits there), and of the operations at the rates of their kinds.
 struct Bound {
   double seconds = 0;
-  std::string_view by;  // "memory", "cache", "compute"
+  std::string_view by;  // "memory", "cache", "compute"; empty where there is no cost
 };
 // `passes`: how many the cost is the sum of.
 Bound bound_of(const Cost& cost, std::size_t passes, const Limits& limits);
+// Of one step of a pass that streams `pass_bytes` in all.
+Bound bound_of_step(const Cost& cost, double pass_bytes, const Limits& limits);
 
 }  // namespace kinglet

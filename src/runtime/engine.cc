@@ -47,12 +47,17 @@ Rows Engine::run(const nn::Batch& batch, const nn::Tap* tap) {
 
 Rows Engine::forward(const nn::Batch& batch, const nn::Tap* tap,
                      std::span<const std::size_t> drafts) {
+  nn::Recorder* recorder = tap == nullptr ? nullptr : tap->recorder;
+  team_.note_waits(recorder == nullptr ? std::span<WaitLog>() : recorder->waits());
+  if (recorder != nullptr) recorder->start(batch.sequences);
   const Rows logits = run(batch, tap);
+  if (recorder != nullptr) recorder->lap(0, {nn::Op::kJoin});
   for (std::size_t i = 0; i < logits.count; ++i) {
     if (std::binary_search(drafts.begin(), drafts.end(), batch.wanted[i])) continue;
     if (!all_finite(logits.span(i))) blame(batch, batch.wanted[i]);
   }
   for (const nn::SequenceRows& sequence : batch.sequences) sequence.cache->advance(sequence.rows);
+  if (recorder != nullptr) recorder->lap(0, {nn::Op::kCheck, -1, logits.count});
   return logits;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "kinglet/error.h"
+#include "nn/recorder.h"
 #include "runtime/engine.h"
 #include "runtime/model_parts.h"
 #include "runtime/sequence.h"
@@ -16,6 +17,7 @@ namespace kinglet {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+using Phase = nn::Recorder::Phase;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
@@ -170,11 +172,13 @@ class Run {
 
   void pass() {
     const Clock::time_point begin = Clock::now();
+    nn::Recorder* recorder = watch_.recorder;
+    const nn::Tap* tap = recorder == nullptr ? nullptr : recorder->begin_pass();
     gather();
     const Rows logits = engine_->forward(
-        {.tokens = tokens_, .vectors = {}, .sequences = rows_of_, .wanted = wanted_}, nullptr,
-        drafts_);
+        {.tokens = tokens_, .vectors = {}, .sequences = rows_of_, .wanted = wanted_}, tap, drafts_);
     deal_out(logits);
+    if (tap != nullptr) recorder->end_pass(prefill_rows_ > 0 ? Phase::kPrefill : Phase::kDecode);
 
     Timings& t = generated_.timings;
     t.prompt_tokens += prefill_rows_;

@@ -73,6 +73,29 @@ TEST_P(TeamTest, EveryPieceIsTakenOnceInEveryRoundAndRun) {
   }
 }
 
+TEST_P(TeamTest, EachMemberNotesItsWaitsUntilNoneAreWanted) {
+  Team team(GetParam());
+  std::vector<WaitLog> logs(GetParam(), WaitLog(2));
+  std::atomic<std::size_t> size = 0;
+  const auto three_waits = [&](const Member& me) noexcept {
+    size = me.team_size();
+    for (int round = 0; round < 3; ++round) me.sync();
+  };
+  team.note_waits(logs);
+  team.run(three_waits);
+  const std::size_t kept = size == 1 ? 0 : 2, lost = size == 1 ? 0 : 1;  // one member has nobody to wait for
+  team.note_waits({});
+  team.run(three_waits);
+  for (std::size_t rank = 0; rank < size; ++rank) {
+    ASSERT_EQ(logs[rank].size(), kept);
+    EXPECT_EQ(logs[rank].lost(), lost);
+    if (kept == 0) continue;
+    const std::span<const Wait> waits = logs[rank].entries();
+    EXPECT_LE(waits[0].begin, waits[0].end);
+    EXPECT_LE(waits[0].end, waits[1].begin);
+  }
+}
+
 TEST_P(TeamTest, AFailureOfAnyMemberIsThrownOnceAllAreDone) {
   Team team(GetParam());
   std::atomic<std::size_t> done = 0;
