@@ -59,7 +59,7 @@ void copy_tensor(const TensorSource& source, const TensorInfo& tensor, DType tar
     values.resize(static_cast<std::size_t>(count * width));
     packed.resize(values.size() * to.block_bytes);
     from.unpack(bytes.data(), values.size(), values.data());
-    to.pack(values.data(), values.size(), packed.data());
+    to.pack(values.data(), values.size(), nullptr, packed.data());
     writer.write(packed);
   }
 }

@@ -37,13 +37,13 @@ void unpack_bf16(const std::byte* blocks, std::size_t count, float* out) {
   unpack_16_bit<float_from_bfloat>(blocks, count, out);
 }
 
-void pack_f32(const float* values, std::size_t count, std::byte* blocks) {
+void pack_f32(const float* values, std::size_t count, const float*, std::byte* blocks) {
   std::memcpy(blocks, values, count * sizeof(float));
 }
-void pack_f16(const float* values, std::size_t count, std::byte* blocks) {
+void pack_f16(const float* values, std::size_t count, const float*, std::byte* blocks) {
   pack_16_bit<half_from_float>(values, count, blocks);
 }
-void pack_bf16(const float* values, std::size_t count, std::byte* blocks) {
+void pack_bf16(const float* values, std::size_t count, const float*, std::byte* blocks) {
   pack_16_bit<bfloat_from_float>(values, count, blocks);
 }
 

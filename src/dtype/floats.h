@@ -10,9 +10,12 @@ void unpack_f32(const std::byte* blocks, std::size_t count, float* out);
 void unpack_f16(const std::byte* blocks, std::size_t count, float* out);
 void unpack_bf16(const std::byte* blocks, std::size_t count, float* out);
 
-// Round to nearest, ties to even.
-void pack_f32(const float* values, std::size_t count, std::byte* blocks);
-void pack_f16(const float* values, std::size_t count, std::byte* blocks);
-void pack_bf16(const float* values, std::size_t count, std::byte* blocks);
+// Round to nearest, ties to even; `importance` changes nothing.
+void pack_f32(const float* values, std::size_t count, const float* importance,
+               std::byte* blocks);
+void pack_f16(const float* values, std::size_t count, const float* importance,
+               std::byte* blocks);
+void pack_bf16(const float* values, std::size_t count, const float* importance,
+               std::byte* blocks);
 
 }  // namespace kinglet::dtype

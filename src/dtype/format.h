@@ -21,8 +21,9 @@ struct Format {
   // blocks -> values: exactly the format's definition, at most one rounding per value. Null where
   // the format is no weight format (i32, bool, ...).
   void (*unpack)(const std::byte* blocks, std::size_t values, float* out);
-  // values -> blocks; null where kinglet does not write the format.
-  void (*pack)(const float* values, std::size_t count, std::byte* blocks);
+  // values -> blocks; null where kinglet does not write the format. `importance` says by how much a
+  // squared error at each value counts; null: all the same. Floats round to nearest whatever it says.
+  void (*pack)(const float* values, std::size_t count, const float* importance, std::byte* blocks);
 };
 
 const Format& format_of(DType dtype);

@@ -124,7 +124,7 @@ class Problem {
       float* row = weights_.data() + n * size_.in;
       const std::span<std::byte> blocks(rows.data() + n * row_bytes, row_bytes);
       if (format.pack != nullptr) {
-        format.pack(row, size_.in, blocks.data());
+        format.pack(row, size_.in, nullptr, blocks.data());
       } else {
         fill_at_random(blocks, n);
       }
