@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -17,6 +18,7 @@
 #include "nn/mlp.h"
 #include "nn/norm.h"
 #include "nn/rope.h"
+#include "nn/wanted.h"
 
 namespace kinglet::arch {
 namespace {
@@ -58,6 +60,8 @@ class Llama final : public Model {
                const nn::Tap* tap) const override;
 
  private:
+  // From the residual stream (T, D) to the logits of the wanted rows.
+  void predict(const Member& me, const nn::Pass& pass, const nn::Batch& batch, const Views& w) const;
   // The head shares the embedding's weights where they are tied.
   const nn::Linear& head() const { return head_.weights().empty() ? embedding_ : head_; }
 
@@ -74,14 +78,14 @@ class Llama final : public Model {
 
 Rows Llama::forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace,
                     const nn::Tap* tap) const {
-  const Views w = workspace.views(batch.size(), batch.wanted.size());
+  const std::size_t kept = std::min(batch.wanted.size(), workspace.max_wanted());
+  const Views w = workspace.views(batch.size(), kept);
   const nn::Pass pass = {.kernels = kernels::active(),
                          .sequences = batch.sequences,
                          .places = workspace.place(batch),
                          .angles = w.angles,
                          .int8 = workspace.int8(),
                          .tap = tap};
-  const Rows normed = w.normed.first(batch.wanted.size());
 
   team.run([&](const Member& me) noexcept {  // the only parallel region of the pass
     lap(me, pass, {Op::kStart});
@@ -95,15 +99,28 @@ Rows Llama::forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace
       blocks_[i].forward(me, pass, rope_, static_cast<int>(i), w);
     }
 
-    nn::select(me, w.hidden, batch.wanted, w.selected);  // (W, D): the rows whose logits are wanted
-    final_norm_.forward(me, pass, w.selected, normed);
-    lap(me, pass, {Op::kFinalNorm, -1, normed.count});
-    observe(me, pass, {"final_norm"}, normed);
-    head().forward(me, pass, normed, w.logits);  // (W, V)
-    lap(me, pass, {Op::kHead, -1, normed.count, &head()});
-    observe(me, pass, {"logits"}, w.logits);
+    predict(me, pass, batch, w);
   });
   return w.logits;
+}
+
+// All wanted rows at once, or, for a sink, as many at a time as the workspace holds the logits of.
+void Llama::predict(const Member& me, const nn::Pass& pass, const nn::Batch& batch,
+                    const Views& w) const {
+  for (std::size_t first = 0; first < batch.wanted.size(); first += w.logits.count) {
+    const std::size_t count = std::min(w.logits.count, batch.wanted.size() - first);
+    const Rows selected = w.selected.first(count), normed = w.normed.first(count);
+    const Rows logits = w.logits.first(count);  // (W, V)
+
+    nn::select(me, w.hidden, batch.wanted.subspan(first, count), selected);
+    final_norm_.forward(me, pass, selected, normed);
+    lap(me, pass, {Op::kFinalNorm, -1, count});
+    observe(me, pass, {"final_norm"}, normed);
+    head().forward(me, pass, normed, logits);
+    lap(me, pass, {Op::kHead, -1, count, &head()});
+    observe(me, pass, {"logits"}, logits);
+    nn::hand_over(me, batch, first, logits);
+  }
 }
 
 // --- binding ----------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ constexpr Table make_table(std::tuple<Entries...>*) {
           .rotate = rotate<L>,
           .add = add<L>,
           .silu_multiply = silu_multiply<L>,
+          .exponentials = exponentials<L>,
           .exp = exp_row<L>,
           .peaks = make_peaks<L>()};
 }

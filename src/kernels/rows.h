@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "kernels/lanes.h"
+#include "kernels/table.h"
 
 namespace kinglet::kernels {
 
@@ -67,6 +68,33 @@ void softmax(float* x, std::size_t n) noexcept {
   for_each_lanes<L>(x, n, 0.0f, [&](const Lanes<L>& value, std::size_t i, std::size_t count) {
     store_part(value / whole, x + i, count);
   });
+}
+
+// Sums in lanes over 256 values at a time, and those in double: the sum of a large vocabulary keeps
+// the accuracy of its terms.
+template <class L>
+Exponentials exponentials(const float* x, std::size_t n) noexcept {
+  constexpr std::size_t kBlock = 256;
+  Lanes<L> top = Lanes<L>::broadcast(-INFINITY);
+  for_each_lanes<L>(x, n, -INFINITY, [&](const Lanes<L>& value, std::size_t, std::size_t) {
+    top = maximum(top, value);
+  });
+  Exponentials result = {.top = largest(top)};
+  const Lanes<L> shift = Lanes<L>::broadcast(result.top);
+  const Lanes<L> nothing = Lanes<L>::broadcast(-128.0f);  // exp of it is 0
+  for (std::size_t at = 0; at < n; at += kBlock) {
+    Lanes<L> sums = Lanes<L>::broadcast(0.0f), weighted = sums;
+    for_each_lanes<L>(x + at, std::min(kBlock, n - at), -INFINITY,
+                      [&](const Lanes<L>& value, std::size_t, std::size_t) {
+                        const Lanes<L> shifted = maximum(value - shift, nothing);
+                        const Lanes<L> power = exp(shifted);
+                        sums = sums + power;
+                        weighted = fma(shifted, power, weighted);
+                      });
+    result.sum += static_cast<double>(sum(sums));
+    result.weighted += static_cast<double>(sum(weighted));
+  }
+  return result;
 }
 
 // arXiv:2104.09864, the half-split pairing.

@@ -75,6 +75,14 @@ struct CacheFunctions {
   void (*probabilities)(const Attend& call, float* probs) noexcept;
 };
 
+// Of a row x whose largest value is `top`, with e[i] = exp(x[i] - top). A NaN or +infinity anywhere in x
+// shows in `sum`.
+struct Exponentials {
+  float top = 0;
+  double sum = 0;       // of e[i]
+  double weighted = 0;  // of (x[i] - top) * e[i]
+};
+
 // What the level can do at most, for comparison (peaks.h). Their results mean nothing.
 struct Peak {
   float (*run)(std::size_t rounds) noexcept = nullptr;  // null where the level has no such thing
@@ -111,6 +119,8 @@ struct Table {
   void (*add)(const float* y, std::size_t n, float* h) noexcept;
   // out = silu(gate) * up
   void (*silu_multiply)(const float* gate, const float* up, std::size_t n, float* out) noexcept;
+  // What log-softmax and entropy need of a row.
+  Exponentials (*exponentials)(const float* x, std::size_t n) noexcept;
   // y = exp(x)
   void (*exp)(const float* x, std::size_t n, float* y) noexcept;
 

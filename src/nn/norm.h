@@ -27,13 +27,4 @@ class RmsNorm {
   float eps_ = 0;
 };
 
-// to[i] = from[rows[i]]. Ends in sync.
-inline void select(const Member& me, ConstRows from, std::span<const std::size_t> rows, Rows to) {
-  const Range mine = me.mine(rows.size());
-  for (std::size_t i = mine.begin; i < mine.end; ++i) {
-    std::copy_n(from.row(rows[i]), from.width, to.row(i));
-  }
-  me.sync();
-}
-
 }  // namespace kinglet::nn

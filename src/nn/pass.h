@@ -26,11 +26,21 @@ struct SequenceRows {
   std::size_t rows = 0;
 };
 
+// Where logits go that are too many to keep.
+class LogitsSink {
+ public:
+  virtual ~LogitsSink() = default;
+  // Those of wanted row `index` (V). Called once for each, by any member of the team, side by side
+  // with others. Must not throw.
+  virtual void take(std::size_t index, std::span<const float> logits) = 0;
+};
+
 struct Batch {
   std::span<const std::int32_t> tokens;        // (T), or empty where vectors are given
   ConstRows vectors;                           // (T, D): what the first block receives
   std::span<const SequenceRows> sequences;     // their rows add up to T
   std::span<const std::size_t> wanted;         // rows whose logits are wanted, ascending
+  LogitsSink* sink = nullptr;                  // where they go, slice by slice; null: all are kept
 
   std::size_t size() const { return tokens.empty() ? vectors.count : tokens.size(); }
 };

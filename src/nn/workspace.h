@@ -16,7 +16,8 @@ namespace kinglet::nn {
 
 class Workspace {
  public:
-  // For passes of up to `tokens` rows, of which up to `wanted` give logits.
+  // For passes of up to `tokens` rows, of which up to `wanted` give logits, or give them at a time
+  // where they go into a sink.
   Workspace(const Shape& shape, std::size_t tokens, std::size_t wanted);
 
   static std::size_t bytes_needed(const Shape& shape, std::size_t tokens, std::size_t wanted);

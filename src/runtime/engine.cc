@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +28,33 @@ bool all_finite(std::span<const float> values) {
   return std::all_of(differences.begin(), differences.end(), [](float sum) { return sum == 0; });
 }
 
+namespace {
+
+// Hands on what it is given, and remembers where a number was not finite.
+class CheckedSink final : public nn::LogitsSink {
+ public:
+  explicit CheckedSink(nn::LogitsSink& next) : next_(next) {}
+  void take(std::size_t index, std::span<const float> logits) override {
+    if (!all_finite(logits)) {
+      std::size_t lowest = first_bad_.load();
+      while (index < lowest && !first_bad_.compare_exchange_weak(lowest, index)) {
+      }
+    }
+    next_.take(index, logits);
+  }
+  std::optional<std::size_t> first_bad() const {
+    const std::size_t index = first_bad_.load();
+    return index == kNone ? std::nullopt : std::optional(index);
+  }
+
+ private:
+  static constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
+  nn::LogitsSink& next_;
+  std::atomic<std::size_t> first_bad_ = kNone;
+};
+
+}  // namespace
+
 Engine::Engine(const arch::Model& model, std::size_t threads, std::size_t tokens,
                std::size_t wanted)
     : model_(model),
@@ -45,14 +74,18 @@ Rows Engine::run(const nn::Batch& batch, const nn::Tap* tap) {
   return logits;
 }
 
-Rows Engine::forward(const nn::Batch& batch, const nn::Tap* tap,
+Rows Engine::forward(const nn::Batch& given, const nn::Tap* tap,
                      std::span<const std::size_t> drafts) {
   nn::Recorder* recorder = tap == nullptr ? nullptr : tap->recorder;
   team_.note_waits(recorder == nullptr ? std::span<WaitLog>() : recorder->waits());
-  if (recorder != nullptr) recorder->start(batch.sequences);
+  if (recorder != nullptr) recorder->start(given.sequences);
+  nn::Batch batch = given;
+  std::optional<CheckedSink> sink;
+  if (given.sink != nullptr) batch.sink = &sink.emplace(*given.sink);
   const Rows logits = run(batch, tap);
   if (recorder != nullptr) recorder->lap(0, {nn::Op::kJoin});
-  for (std::size_t i = 0; i < logits.count; ++i) {
+  if (sink && sink->first_bad()) blame(given, given.wanted[*sink->first_bad()]);
+  for (std::size_t i = 0; !sink && i < logits.count; ++i) {
     if (std::binary_search(drafts.begin(), drafts.end(), batch.wanted[i])) continue;
     if (!all_finite(logits.span(i))) blame(batch, batch.wanted[i]);
   }
@@ -69,7 +102,10 @@ void Engine::blame(const nn::Batch& batch, std::size_t row) {
     if (first || rows.count <= row || std::string_view(activation.name) != "out") return;
     if (!all_finite(rows.span(row))) first = activation.layer;
   };
-  model_.forward(team_, batch, workspace_, &tap);
+  nn::Batch without_head = batch;
+  without_head.wanted = {};
+  without_head.sink = nullptr;
+  model_.forward(team_, without_head, workspace_, &tap);
   const std::size_t position = workspace_.place(batch)[row].position;
   throw runtime_error(fmt::format("logits are not finite at position {} (first in {})", position,
                                   first ? fmt::format("layer {}", *first) : "the head"));

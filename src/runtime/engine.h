@@ -18,14 +18,16 @@ bool all_finite(std::span<const float> values);
 
 class Engine {
  public:
-  // For passes of up to `tokens` rows, `wanted` of them with logits. `threads`: so many for every
+  // For passes of up to `tokens` rows, `wanted` of them with logits (as many as are in memory at a
+  // time where the batch has a sink). `threads`: so many for every
   // pass; 0: up to as many as the process may use. Errors: kRuntime.
   Engine(const arch::Model& model, std::size_t threads, std::size_t tokens, std::size_t wanted);
 
   // One pass; the sequences' caches are longer by their rows after it. Returns the wanted rows'
-  // logits, valid until the next pass. Errors (kRuntime): logits that are not finite, naming the
+  // logits, valid until the next pass; where the batch has a sink, all have gone there. Errors (kRuntime): logits that are not finite, naming the
   // position and the layer in which such a number came up first; the caches are then as before.
-  // Those of `drafts`, rows that may turn out not to be text, ascending, are not looked at.
+  // Those of `drafts`, rows that may turn out not to be text, ascending, are not looked at (where
+  // there is no sink).
   Rows forward(const nn::Batch& batch, const nn::Tap* tap = nullptr,
                std::span<const std::size_t> drafts = {});
 

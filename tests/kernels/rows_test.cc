@@ -210,6 +210,45 @@ TEST_P(RowsTest, SoftmaxIsStableAndKeepsMaskedValuesAtZero) {
   EXPECT_EQ(one[0], 1.0f);
 }
 
+// In double, from the same floats.
+TEST_P(RowsTest, ExponentialsAreTheSumsOfTheDefinition) {
+  Random random(5);
+  for (std::size_t n : {1, 2, 15, 16, 17, 255, 256, 257, 600, 4099, 49152}) {
+    std::vector<float> x = random.values(n, -12.0f, 9.0f);
+    const double top = static_cast<double>(*std::max_element(x.begin(), x.end()));
+    double sum = 0, weighted = 0;
+    for (const float value : x) {
+      const double shifted = static_cast<double>(value) - top;
+      sum += std::exp(shifted);
+      weighted += shifted * std::exp(shifted);
+    }
+    const kernels::Exponentials got = kernels().exponentials(x.data(), n);
+    const kernels::Exponentials scalar = scalar_table().exponentials(x.data(), n);
+    EXPECT_EQ(static_cast<double>(got.top), top) << n;
+    // Each term has the error of exp and of the subtraction before it: 1.5 and up to 12 half ulps.
+    EXPECT_NEAR(got.sum, sum, 4e-7 * sum) << n;
+    EXPECT_NEAR(got.weighted, weighted, 4e-7 * (1 + std::abs(weighted))) << n;
+    EXPECT_EQ(got.sum, scalar.sum) << n;
+    EXPECT_EQ(got.weighted, scalar.weighted) << n;
+  }
+}
+
+TEST_P(RowsTest, ExponentialsOfFarValuesAreZeroAndOfNoNumberShow) {
+  const std::vector<float> far = {1000.0f, 1000.5f, -1000.0f, -3e38f};
+  const kernels::Exponentials got = kernels().exponentials(far.data(), far.size());
+  EXPECT_EQ(got.top, 1000.5f);
+  EXPECT_NEAR(got.sum, 1 + std::exp(-0.5), 1e-7);
+  EXPECT_NEAR(got.weighted, -0.5 * std::exp(-0.5), 1e-7);
+  for (const float odd : {NAN, INFINITY, -INFINITY}) {
+    for (const std::size_t at : {0, 5, 16, 300}) {
+      std::vector<float> x(301, 1.0f);
+      x[at] = odd;
+      const double sum = kernels().exponentials(x.data(), x.size()).sum;
+      EXPECT_EQ(std::isfinite(sum), odd == -INFINITY) << odd << " at " << at;
+    }
+  }
+}
+
 TEST_P(RowsTest, SoftmaxKeepsANaNInSight) {
   std::vector<float> x(20, 1.0f);
   x[17] = NAN;
