@@ -58,10 +58,13 @@ class Llama final : public Model {
   std::size_t weight_bytes() const override { return weight_bytes_; }
   Rows forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace,
                const nn::Tap* tap) const override;
+  Rows logits_of(Team& team, ConstRows hidden, nn::Workspace& workspace) const override;
 
  private:
   // From the residual stream (T, D) to the logits of the wanted rows.
   void predict(const Member& me, const nn::Pass& pass, const nn::Batch& batch, const Views& w) const;
+  // logits = head(norm(hidden));  hidden, normed: (W, D), logits: (W, V). Ends in sync.
+  void read_out(const Member& me, const nn::Pass& pass, ConstRows hidden, Rows normed, Rows logits) const;
   // The head shares the embedding's weights where they are tied.
   const nn::Linear& head() const { return head_.weights().empty() ? embedding_ : head_; }
 
@@ -109,18 +112,33 @@ void Llama::predict(const Member& me, const nn::Pass& pass, const nn::Batch& bat
                     const Views& w) const {
   for (std::size_t first = 0; first < batch.wanted.size(); first += w.logits.count) {
     const std::size_t count = std::min(w.logits.count, batch.wanted.size() - first);
-    const Rows selected = w.selected.first(count), normed = w.normed.first(count);
-    const Rows logits = w.logits.first(count);  // (W, V)
-
+    const Rows selected = w.selected.first(count), logits = w.logits.first(count);
     nn::select(me, w.hidden, batch.wanted.subspan(first, count), selected);
-    final_norm_.forward(me, pass, selected, normed);
-    lap(me, pass, {Op::kFinalNorm, -1, count});
-    observe(me, pass, {"final_norm"}, normed);
-    head().forward(me, pass, normed, logits);
-    lap(me, pass, {Op::kHead, -1, count, &head()});
-    observe(me, pass, {"logits"}, logits);
+    read_out(me, pass, selected, w.normed.first(count), logits);
     nn::hand_over(me, batch, first, logits);
   }
+}
+
+void Llama::read_out(const Member& me, const nn::Pass& pass, ConstRows hidden, Rows normed,
+                     Rows logits) const {
+  final_norm_.forward(me, pass, hidden, normed);
+  lap(me, pass, {Op::kFinalNorm, -1, normed.count});
+  observe(me, pass, {"final_norm"}, normed);
+  head().forward(me, pass, normed, logits);  // (W, V)
+  lap(me, pass, {Op::kHead, -1, normed.count, &head()});
+  observe(me, pass, {"logits"}, logits);
+}
+
+Rows Llama::logits_of(Team& team, ConstRows hidden, nn::Workspace& workspace) const {
+  const Views w = workspace.views(hidden.count, hidden.count);
+  const nn::Pass pass = {.kernels = kernels::active(),
+                         .sequences = {},
+                         .places = {},
+                         .angles = {},
+                         .int8 = workspace.int8(),
+                         .tap = nullptr};
+  team.run([&](const Member& me) noexcept { read_out(me, pass, hidden, w.normed, w.logits); });
+  return w.logits;
 }
 
 // --- binding ----------------------------------------------------------------------------------

@@ -42,6 +42,11 @@ class Model {
   // once it has accepted the pass.
   virtual Rows forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace,
                        const nn::Tap* tap) const = 0;
+
+  // The end of forward() by itself: the logits, (W, V), that a hidden state after any block would give,
+  // to the bit those of forward() after the last one. hidden: (W, D), outside the workspace, which is
+  // large enough for W rows with logits and holds what is returned.
+  virtual Rows logits_of(Team& team, ConstRows hidden, nn::Workspace& workspace) const = 0;
 };
 
 }  // namespace kinglet::arch

@@ -94,6 +94,11 @@ Rows Engine::forward(const nn::Batch& given, const nn::Tap* tap,
   return logits;
 }
 
+Rows Engine::logits_of(ConstRows hidden) {
+  team_.note_waits({});
+  return model_.logits_of(team_, hidden, workspace_);
+}
+
 // Runs the pass once more with an observer that notes the first layer whose output is not finite.
 void Engine::blame(const nn::Batch& batch, std::size_t row) {
   std::optional<int> first;

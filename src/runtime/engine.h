@@ -31,6 +31,10 @@ class Engine {
   Rows forward(const nn::Batch& batch, const nn::Tap* tap = nullptr,
                std::span<const std::size_t> drafts = {});
 
+  // The logits of hidden rows (arch::Model::logits_of), valid until the next pass or call. Not looked
+  // at. hidden: up to `wanted` and `tokens` rows.
+  Rows logits_of(ConstRows hidden);
+
   const arch::Model& model() const { return model_; }
   std::size_t scratch_bytes() const { return workspace_.bytes(); }
 

@@ -18,6 +18,7 @@ class FakeModel final : public arch::Model {
   std::span<const arch::Matrix> matrices() const override { return matrices_; }
   std::size_t weight_bytes() const override { return 0; }
   Rows forward(Team&, const nn::Batch&, nn::Workspace&, const nn::Tap*) const override { return {}; }
+  Rows logits_of(Team&, ConstRows, nn::Workspace&) const override { return {}; }
 
  private:
   nn::Shape shape_ = {.layers = 2, .width = 4, .mlp_width = 8, .heads = 2, .kv_heads = 1,
