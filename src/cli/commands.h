@@ -19,6 +19,7 @@ void add_probe(CLI::App& app);
 void add_bench(CLI::App& app, int& exit_code);
 void add_bench_matmul(CLI::App& bench);  // a command of bench
 void add_profile(CLI::App& app, int& exit_code);
+void add_lens(CLI::App& app, int& exit_code);
 void add_completion(CLI::App& app);
 
 }  // namespace kinglet::cli

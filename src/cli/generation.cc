@@ -110,7 +110,7 @@ void add_sampling_options(CLI::App* command, GenerationOptions& options) {
 
 }  // namespace
 
-void add_generation_options(CLI::App* command, GenerationOptions& options) {
+void add_prompt_options(CLI::App* command, GenerationOptions& options) {
   add_model_options(command, options.model);
   command->add_option("-p,--prompt", options.prompt, "The prompt; else -f, --ids or stdin")
       ->type_name("TEXT");
@@ -118,6 +118,10 @@ void add_generation_options(CLI::App* command, GenerationOptions& options) {
   command->add_option("--ids", options.ids, "The prompt as token ids: 1,2,3")->type_name("IDS");
   command->add_flag("--special", options.special, "Parse special tokens in the prompt");
   command->add_flag("--no-bos", options.no_bos, "No BOS in front of the prompt");
+}
+
+void add_generation_options(CLI::App* command, GenerationOptions& options) {
+  add_prompt_options(command, options);
   add_integer(command, "-n,--tokens", options.tokens, 0, kMaxTokens,
               fmt::format("New tokens at most ({}); 0 evaluates the prompt only", options.tokens));
   command->add_option("--stop", options.stops, "Text that ends generation; repeatable")

@@ -34,8 +34,9 @@ struct GenerationOptions {
   std::size_t draft_ngram = 0;
   bool digest = false;
 };
-// -m and its company, -p, -f, --ids, -n, --stop, --ignore-eos, sampling, -c and its company,
-// --draft-ngram, --digest
+// -m and its company, -p, -f, --ids, --special, --no-bos
+void add_prompt_options(CLI::App* command, GenerationOptions& options);
+// Those, -n, --stop, --ignore-eos, sampling, -c and its company, --draft-ngram, --digest
 void add_generation_options(CLI::App* command, GenerationOptions& options);
 
 // The tokens of a prompt's text, BOS in front where the model's texts start with one.

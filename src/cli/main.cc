@@ -84,6 +84,7 @@ int run(int argc, char** argv) {
     add_probe(app);
     add_bench(app, exit_code);
     add_profile(app, exit_code);
+    add_lens(app, exit_code);
     add_completion(app);
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) print(app.help());

@@ -1,10 +1,12 @@
 #include "cli/output.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/file.h"
@@ -43,6 +45,17 @@ void note(std::string_view text) {
 bool is_terminal_stdout() { return ::isatty(STDOUT_FILENO) != 0; }
 bool is_terminal_stdin() { return ::isatty(STDIN_FILENO) != 0; }
 bool is_terminal_stderr() { return ::isatty(STDERR_FILENO) != 0; }
+
+std::size_t width_of_stdout() {
+  winsize size = {};
+  const bool is_known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return is_known ? size.ws_col : 80;
+}
+
+bool has_colour_stdout() {
+  const char* no_colour = std::getenv("NO_COLOR");
+  return is_terminal_stdout() && (no_colour == nullptr || *no_colour == '\0');
+}
 
 std::string read_stdin() {
   std::string content;

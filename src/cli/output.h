@@ -2,6 +2,7 @@
 
 // The two streams. Results go to stdout and nothing else does; all else goes to stderr, a line each.
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,11 @@ void note(std::string_view text);
 bool is_terminal_stdout();
 bool is_terminal_stdin();
 bool is_terminal_stderr();
+
+// Columns of the terminal that stdout is; 80 where it is none.
+std::size_t width_of_stdout();
+// Stdout is a terminal, and NO_COLOR is not set.
+bool has_colour_stdout();
 
 // All of stdin, or of a file named on the command line. Errors: kRefused, kUsage over 1 GiB.
 std::string read_stdin();

@@ -34,7 +34,7 @@ class Command(unittest.TestCase):
         self.assertEqual(done.stdout.decode().split("Examples:")[1].strip().count("\n"), 2)
 
     def test_help_of_each_command_fits_60_lines_of_80_columns_mostly(self):
-        for command in "run tokenize detokenize inspect convert verify score similar probe bench profile completion".split():
+        for command in "run tokenize detokenize inspect convert verify score similar probe bench profile lens completion".split():
             text = run(command, "--help").stdout.decode()
             self.assertLessEqual(text.count("\n"), 60, command)
             self.assertIn("Examples:", text)
