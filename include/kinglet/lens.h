@@ -119,4 +119,19 @@ std::optional<AblationSweep> ablate_each(const Model& model, std::span<const Tok
 
 double total(std::span<const double> values);
 
+// --- a page -----------------------------------------------------------------------------------
+
+// What a page shows; what is null is left out.
+struct LensPage {
+  std::span<const TokenId> ids;
+  const AttentionMaps* attention = nullptr;
+  const LogitLens* logit_lens = nullptr;  // of all positions, ten tokens a reading at most are shown
+  const Ablation* ablation = nullptr;
+  const AblationSweep* sweep = nullptr;
+  CacheKind cache = CacheKind::kF16;
+};
+// One file of HTML that needs nothing from outside, whole or not at all. The page keeps attention
+// weights in 255 steps. Errors: kUsage, more maps than a page should hold; kRuntime.
+void write_html(const Model& model, const LensPage& page, const std::filesystem::path& path);
+
 }  // namespace kinglet

@@ -5,7 +5,9 @@
 
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "base/text.h"
 #include "cli/commands.h"
@@ -43,7 +45,8 @@ void check(const Options& options) {
                              : options.choice.layer ? "--layer"
                              : options.choice.head  ? "--head"
                                                     : nullptr;
-  if (of_attention != nullptr && !options.attention) {
+  const bool has_maps = options.attention || (options.npy.empty() && !options.html.empty());
+  if (of_attention != nullptr && !has_maps) {
     throw usage_error(fmt::format("option {} needs --attention", of_attention));
   }
 }
@@ -71,17 +74,24 @@ std::vector<std::size_t> positions_of(const std::string& text, std::size_t token
 
 bool ablates(const Options& options) { return options.ablates_each || !options.ablated.empty(); }
 
+LensOptions lens_options(const Options& options) {
+  return {.cache = cache_kind(options.run),
+          .context = options.run.context,
+          .threads = options.model.threads,
+          .chunk = options.run.chunk,
+          .is_interrupted = [] { return interrupt() != 0; }};
+}
+
+// False where there is no result.
+template <class Found>
+bool take(std::optional<Found> result, std::optional<Found>& to) {
+  to = std::move(result);
+  return to.has_value();
+}
+
 // False where it was interrupted.
 bool look(const Model& model, const Options& options, LensFindings& found) {
-  const LensOptions lens = {.cache = cache_kind(options.run),
-                            .context = options.run.context,
-                            .threads = options.model.threads,
-                            .chunk = options.run.chunk,
-                            .is_interrupted = [] { return interrupt() != 0; }};
-  const auto take = [](auto result, auto& to) {
-    to = std::move(result);
-    return to.has_value();
-  };
+  const LensOptions lens = lens_options(options);
   const bool is_plain = !options.attention && !ablates(options);
   const std::vector<std::size_t> positions = positions_of(options.position, found.ids.size());
   if ((is_plain || options.json || options.digest) &&
@@ -93,6 +103,23 @@ bool look(const Model& model, const Options& options, LensFindings& found) {
   }
   if (options.ablates_each) return take(ablate_each(model, found.ids, lens), found.sweep);
   return options.ablated.empty() || take(ablate(model, found.ids, options.ablated, lens), found.ablation);
+}
+
+// Everything, of all positions; what was found already is not looked at again. False where interrupted.
+bool write_page(const Model& model, const Options& options, LensFindings& found) {
+  LensPage page = {.ids = found.ids, .cache = cache_kind(options.run)};
+  const LensOptions lens = lens_options(options);
+  const std::optional<LogitLens> readings =
+      logit_lens(model, found.ids, positions_of("all", found.ids.size()), options.top, lens);
+  if (!readings) return false;
+  std::optional<AttentionMaps> maps;
+  if (!found.attention && !take(attention_maps(model, found.ids, options.choice, lens), maps)) return false;
+  page.attention = found.attention ? &*found.attention : &*maps;
+  page.logit_lens = &*readings;
+  if (found.ablation) page.ablation = &*found.ablation;
+  if (found.sweep) page.sweep = &*found.sweep;
+  write_html(model, page, options.html);
+  return true;
 }
 
 int lens(const Options& options) {
@@ -107,6 +134,7 @@ int lens(const Options& options) {
   if (!look(model, options, found)) return 128 + interrupt();
 
   if (!options.npy.empty()) write_npy(*found.attention, options.npy);
+  if (!options.html.empty() && !write_page(model, options, found)) return 128 + interrupt();
   options.json ? print_json(model, found, cache_kind(options.run)) : print_text(model, found, {.width = width_of_stdout(), .has_colour = has_colour_stdout()});
   flush();
   if (options.digest) {
@@ -142,6 +170,10 @@ void add_lens(CLI::App& app, int& exit_code) {
   add_choice(command, "--head", options->choice.head, "Attention of this head only; with --layer, in detail");
   command->add_option("--npy", options->npy, "Attention as a NumPy array (L, H, T, T), f32")->type_name("FILE");
   command
+      ->add_option("--html", options->html,
+                   "A page: attention, the logit lens of all positions, and ablation where it is asked for")
+      ->type_name("FILE");
+  command
       ->add_option_function<std::vector<std::string>>(
           "--ablate",
           [options](const std::vector<std::string>& places) {
@@ -159,7 +191,7 @@ void add_lens(CLI::App& app, int& exit_code) {
   command->add_flag("--json", options->json, "One JSON document: the logit lens, and what else is asked for");
   add_verbosity(command, options->verbosity);
   set_examples(command, "kinglet lens -p \"Once upon a\"",
-               "kinglet lens --attention --layer 2 --head 5 -p \"The king had a son. The king\"");
+               "kinglet lens --attention --ablate all -p \"The king had a son. The king\" --html lens.html");
   command->callback([options, &exit_code] { exit_code = lens(*options); });
 }
 

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <vector>
 
+#include "runtime/page.h"
+
 namespace kinglet {
 namespace {
 
@@ -178,21 +180,6 @@ std::string_view name_of(Family family) {
 std::string_view colour_of(Family family) {
   static constexpr std::array<std::string_view, kFamilies> kClasses = {"c1", "c2", "c3", "c4", "c5", "c6"};
   return kClasses[static_cast<std::size_t>(family)];
-}
-
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
-    }
-  }
-  return out;
 }
 
 std::string roofline(const Profile::Phase& phase, int width) {

@@ -17,8 +17,6 @@ Family family_of(nn::Op op);
 std::string_view name_of(Family family);
 std::string_view colour_of(Family family);  // a CSS class
 
-std::string escaped(std::string_view text);  // for HTML
-
 // Operations per byte that is streamed (weights and cache) against operations per second, both
 // logarithmic, under the machine's limits. Steps that stream nothing are left out.
 std::string roofline(const Profile::Phase& phase, int width);

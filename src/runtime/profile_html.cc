@@ -8,6 +8,7 @@
 #include "base/output_file.h"
 #include "base/text.h"
 #include "kinglet/version.h"
+#include "runtime/page.h"
 #include "runtime/plot.h"
 #include "runtime/profile.h"
 
@@ -15,19 +16,6 @@ namespace kinglet {
 namespace {
 
 constexpr std::string_view kStyle = R"css(
-:root { color-scheme: light dark; --paper: #fff; --ink: #1b1f24; --dim: #5b6470; --rule: #d9dee4;
-  --card: #f5f7f9; --roof: #9a3412; --c1: #2f6fd0; --c2: #c2410c; --c3: #0f8a6a; --c4: #8b46c9;
-  --c5: #8a6d00; --c6: #77808c; }
-@media (prefers-color-scheme: dark) { :root { --paper: #14171b; --ink: #e6e9ed; --dim: #9aa4b0;
-  --rule: #333a43; --card: #1d2228; --roof: #fdba74; --c1: #6ea5ff; --c2: #fb8a4c; --c3: #3ecfa3;
-  --c4: #c596f5; --c5: #dcbb3f; --c6: #98a2ae; } }
-* { box-sizing: border-box; }
-body { margin: 0 auto; padding: 24px 20px 48px; max-width: 1120px; background: var(--paper);
-  color: var(--ink); font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
-h1 { font-size: 24px; margin: 0 0 4px; overflow-wrap: anywhere; line-height: 1.25; }
-h2 { font-size: 21px; margin: 40px 0 8px; padding-top: 16px; border-top: 2px solid var(--rule); }
-h3 { font-size: 16px; margin: 28px 0 8px; }
-p { margin: 4px 0; } .dim, figcaption { color: var(--dim); font-size: 14px; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 10px; margin: 12px 0; }
 .tile { background: var(--card); border-radius: 8px; padding: 10px 14px; }
 .tile b { display: block; font-size: 21px; line-height: 1.3; font-variant-numeric: tabular-nums; }
@@ -48,7 +36,7 @@ svg .roof { stroke: var(--roof); stroke-width: 2; } svg .roofname { fill: var(--
 svg .roofname, svg .name { paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke-linejoin: round; }
 svg .dot { stroke: var(--paper); stroke-width: 1.5; }
 .narrow { display: none; }
-@media (max-width: 760px) { body { padding: 16px 14px 32px; } .wide { display: none; } .narrow { display: block; }
+@media (max-width: 760px) { .wide { display: none; } .narrow { display: block; }
   .bars { gap: 5px 8px; font-size: 14px; } .bars .number { font-size: 13px; } }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: 14px; min-width: 100%; }
 th, td { padding: 4px 10px; text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums;
@@ -169,15 +157,10 @@ std::string section(const Profile::Phase& phase) {
 }  // namespace
 
 void write_html(const Profile& profile, const std::filesystem::path& path) {
-  const std::string title = escaped(profile.model);
-  std::string html = fmt::format(
-      "<!doctype html>\n<html lang='en'><head><meta charset='utf-8'>\n"
-      "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
-      "<title>kinglet profile: {}</title>\n<style>{}</style></head>\n<body>\n",
-      title, kStyle);
+  std::string html = page_start("kinglet profile: " + profile.model, kStyle);
   html += fmt::format("<h1>{}</h1>\n<p class='dim'>{}, {} layers, KV cache {}, kernels {}, kinglet {}.",
-                      title, escaped(profile.format), profile.layers, profile.cache_type, profile.isa,
-                      version());
+                      escaped(profile.model), escaped(profile.format), profile.layers, profile.cache_type,
+                      profile.isa, version());
   if (!profile.phases.empty()) {
     const Limits& limits = profile.phases.back().limits;
     html += fmt::format(" {}: memory {:.1f} GB/s, cache {:.0f} GB/s, f32 {:.0f} GFLOP/s, int8 {:.0f} Gop/s.",
@@ -189,7 +172,7 @@ void write_html(const Profile& profile, const std::filesystem::path& path) {
     html += fmt::format("<p>The first {} of {} passes were recorded.</p>\n", profile.recorded, profile.passes);
   }
   for (const Profile::Phase& phase : profile.phases) html += section(phase);
-  html += "</body></html>\n";
+  html += page_end();
   OutputFile file(path);
   file.write(html);
   file.commit();
