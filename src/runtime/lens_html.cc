@@ -156,7 +156,7 @@ std::string embedded(const Json& json) {
 constexpr std::string_view kAttention = R"html(
 <section aria-labelledby='attention'>
 <h2 id='attention'>Where each head looks</h2>
-<p class='lead'>Choose a token, with the pointer or with Tab and the arrow keys: the darker another one stands out, the
+<p class='lead'>Choose a token, with the pointer or with Tab and the arrow keys: the stronger the colour of another one, the
 more of it the head takes. Choose a head below.</p>
 <div class='looking'>
 <div>
@@ -169,7 +169,7 @@ more of it the head takes. Choose a head below.</p>
 <div class='map-side'>
 <h3 id='map-name'></h3>
 <canvas class='map' id='map' role='img' aria-label='Map of the chosen head: a row for each token, a column for each token it looks at'></canvas>
-<p class='scale'>0 <canvas id='scale' width='110' height='10' aria-hidden='true'></canvas> 1, by the square root</p>
+<p class='scale'>0 <canvas id='scale' width='110' height='10' aria-hidden='true'></canvas> 1, by the square root <span id='pair'></span></p>
 </div>
 </div>
 <h3>All heads</h3>
@@ -181,7 +181,7 @@ constexpr std::string_view kLogits = R"html(
 <section aria-labelledby='logits'>
 <h2 id='logits'>What each layer would predict</h2>
 <p class='lead'>The hidden state after each layer, sent through the model’s last norm and its head: the most probable
-next token, darker where it is more probable, with a check mark where it is what comes next. The last layer is the model itself.</p>
+next token, stronger in colour where it is more probable, with a check mark where it is what comes next. The last layer is the model itself.</p>
 <div class='reading'>
 <div class='grid' id='predictions'></div>
 <div class='detail'><h3 id='reading-name' aria-live='polite'></h3><div class='bars' id='guesses'></div><dl id='facts'></dl></div>
@@ -219,7 +219,7 @@ void write_html(const Model& model, const LensPage& page, const std::filesystem:
   std::string html = page_start("kinglet lens: " + model.file(), kLensPageStyle);
   html.insert(html.find("<title>"), kPolicy);
   html += fmt::format(
-      "<p class='kicker'>kinglet lens</p>\n<h1>{}</h1>\n<p class='dim'>{} tokens, {} layers of {} heads. {}, KV cache {}, "
+      "<p class='kicker'>kinglet lens</p>\n<h1>{}</h1>\n<p class='dim'>{} tokens, {} layers of {} heads; {}, KV cache {}, "
       "kernels {}, kinglet {}.</p>\n<noscript><p>This page draws with JavaScript, which is switched off here.</p></noscript>\n",
       escaped(model.file()), page.ids.size(), shape.layers, shape.heads, escaped(model.format()), name_of(page.cache),
       isa_in_use(), version());

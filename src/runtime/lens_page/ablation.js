@@ -14,14 +14,14 @@ function showAblation() {
   if (data.ablation.columns) {  // each head by itself
     const columns = data.ablation.columns;
     const head = element("tr", {}, element("th", {}, ""));
-    for (let h = 0; h < columns; ++h) head.append(element("th", { scope: "col" }, `head ${h}`));
+    for (let h = 0; h < columns; ++h) head.append(element("th", { scope: "col" }, element("span", { class: "word" }, "head "), `${h}`));
     const body = element("tbody");
     for (let l = 0; l * columns < heads.length; ++l) {
-      const line = element("tr", {}, element("th", { scope: "row" }, `layer ${l}`));
+      const line = element("tr", {}, element("th", { scope: "row" }, element("span", { class: "word" }, "layer "), `${l}`));
       for (let h = 0; h < columns; ++h) {
         const i = l * columns + h;
-        const cell = element("td", { role: "gridcell", "aria-label": `layer ${l}, head ${h}: ${signed(totals[i])}` },
-                             signed(totals[i]).replace(/\d$/, ""));
+        const cell = element("td", { role: "gridcell", "aria-label": `layer ${l}, head ${h}: ${signed(totals[i], 3)}` },
+                             signed(totals[i], 2));
         cell.addEventListener("click", () => cell.focus());
         cells.push(cell);
         line.append(cell);
@@ -42,9 +42,9 @@ function showAblation() {
     const hardest = own.reduce((best, value, i) => Math.abs(value) > Math.abs(own[best]) ? i : best, 0) + 1;
     const i = token ?? hardest;
     text.now(i);
-    const total = before.reduce((sum, value) => sum + value, 0).toFixed(3).replace("-", "−");
-    place("lost").textContent = `Without ${heads[chosen]}: ${signed(totals[chosen])} of ${total} in all; ` +
-      (i === 0 ? "nothing comes before the first token" : `${quoted(tokens[i])} ${signed(own[i - 1])}`);
+    const total = before.reduce((sum, value) => sum + value, 0);
+    place("lost").textContent = `Without ${heads[chosen]}: ${signed(totals[chosen], 3)} on the text’s ${decimal(total, 3)}; ` +
+      (i === 0 ? "nothing comes before the first token" : `${signed(own[i - 1], 3)} on ${quoted(tokens[i])}`);
   }
   function repaint() {
     cells.forEach((cell, i) => fill(cell, colourOfChange(totals[i] / largestTotal)));

@@ -12,7 +12,23 @@ function showAttention() {
     for (let i = 0; i < size; ++i) mean[i] = own.reduce((sum, map) => sum + map[i], 0) / own.length;
     return [...own, mean];
   });
+  // To begin with, the head with most to see: how strongly it looks at other tokens than itself and the first.
+  function interest(map) {
+    let sum = 0;
+    for (let t = 2; t < T; ++t) {
+      let most = 0;
+      for (let s = 1; s < t; ++s) most = Math.max(most, map[at(t, s)]);
+      sum += most;
+    }
+    return sum;
+  }
   const now = { layer: 0, head: 0, token: T - 1, isBackwards: false };
+  let best = -1;
+  maps.forEach((own, l) => heads.forEach((_, h) => {
+    const found = interest(own[h]);
+    if (found > best) [best, now.layer, now.head] = [found, l, h];
+  }));
+  while (now.token > 0 && !tokens[now.token].trim()) --now.token;
   const weight = (t, s) => maps[now.layer][now.head][at(t, s)] / 255;
   // Between the chosen token and another; nothing where the later one is not the one that looks.
   const between = other => now.isBackwards ? (other >= now.token ? weight(other, now.token) : undefined)
@@ -35,7 +51,7 @@ function showAttention() {
     directions.forEach((button, i) => button.setAttribute("aria-pressed", now.isBackwards === (i === 1)));
     found.sort((a, b) => b[1] - a[1]);
     place("said").textContent = `${quoted(tokens[now.token])} ${now.isBackwards ? "is looked at by" : "looks at"}`;
-    showBars(place("targets"), found.slice(0, 6).map(([i, value]) => [`${oneLine(tokens[i])}  ${i}`, value]));
+    showBars(place("targets"), found.slice(0, 6).map(([i, value]) => [oneLine(tokens[i]), value, `${i}`]));
   }
 
   // --- one large map ---
@@ -76,8 +92,9 @@ function showAttention() {
       now.token = token;
       show();
     }
-    map.title = s >= 0 && s <= t ? `${quoted(tokens[t])} looks at ${quoted(tokens[s])}: ${share(weight(t, s))}` : "";
+    place("pair").textContent = s >= 0 && s <= t ? `${quoted(tokens[t])} at ${quoted(tokens[s])} ${share(weight(t, s))}` : "";
   });
+  map.addEventListener("pointerleave", () => { place("pair").textContent = ""; });
 
   // --- all maps ---
   const picture = element("canvas");

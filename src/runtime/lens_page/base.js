@@ -17,10 +17,16 @@ function bytesOf(base64) {
   return bytes;
 }
 
-// A token on one line: a space at its start as a dot, line ends as arrows.
-const oneLine = text => text.replace(/^ /, "·").replaceAll("\n", "↵").replaceAll("\t", "→");
+// A token on one line: a space at its start as a dot, line ends as arrows, other controls by number.
+const oneLine = text => text.replace(/^ /, "·").replaceAll("\n", "↵").replaceAll("\t", "→")
+  .replace(/[\u0000-\u001f\u007f-\u009f]/g, c => "\\x" + c.charCodeAt(0).toString(16).padStart(2, "0"));
 const quoted = text => "“" + oneLine(text) + "”";
-const signed = value => (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3);
+// With a minus sign as wide as the plus; none for what is rounded to zero.
+function decimal(value, digits) {
+  const text = Math.abs(value).toFixed(digits);
+  return value < 0 && Number(text) > 0 ? "−" + text : text;
+}
+const signed = (value, digits) => (Number(value.toFixed(digits)) > 0 ? "+" : "") + decimal(value, digits);
 const share = value => value >= 0.995 ? "1.0" : value.toFixed(2).slice(1);
 
 // --- colours: arrays of red, green, blue ---
@@ -100,11 +106,11 @@ const inColumns = (columns, count) => (key, i) => {
   }
 };
 
-// Name, bar, number: a line for each.
+// Name, bar, number: a line for each entry [name, value, note].
 function showBars(box, entries) {
-  box.replaceChildren(...entries.flatMap(([name, value]) => {
+  box.replaceChildren(...entries.flatMap(([name, value, note = ""]) => {
     const bar = element("u");
     bar.style.width = 100 * value + "%";
-    return [element("span", {}, name), element("span", { class: "track" }, bar), element("b", {}, share(value))];
+    return [element("span", {}, name, element("small", {}, note)), element("span", { class: "track" }, bar), element("b", {}, share(value))];
   }));
 }

@@ -41,7 +41,7 @@ function showLogits() {
     const facts = [["entropy", `${data.logits.entropies[i].toFixed(3)} nats`],
                    [t + 1 < T ? "comes next" : "model’s choice", quoted(words[data.logits.next[t]])],
                    ["its rank", `${data.logits.ranks[i]}`],
-                   ["its log-probability", data.logits.scores[i].toFixed(3).replace("-", "−")]];
+                   ["its log-probability", decimal(data.logits.scores[i], 3)]];
     place("facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
   }
   function repaint() {
@@ -49,6 +49,8 @@ function showLogits() {
   }
   repaints.push(repaint);
   repaint();
-  show((T - 1) * rows + layers);
+  // To begin with, the first token that the model foresees.
+  const foreseen = tokens.findIndex((_, t) => t + 1 < T && data.logits.ranks[t * rows + layers] === 1);
+  show(Math.max(foreseen, 0) * rows + layers);
 }
 if (data.logits) showLogits();
