@@ -33,8 +33,7 @@ bool score(TextRun& text, std::span<const TokenId> ids, const nn::Tap& tap, std:
   scores.clear();
   return text.run(tap, TextRun::Logits::kAll, [&](std::size_t rows, Rows logits) {
     for (std::size_t i = 0; i < rows && text.first() + i + 1 < ids.size(); ++i) {
-      const auto next = static_cast<std::size_t>(ids[text.first() + i + 1]);
-      scores.push_back(Distribution(logits.span(i)).log_probability(next));
+      scores.push_back(Distribution(logits.span(i)).log_probability(ids[text.first() + i + 1]));
     }
   });
 }

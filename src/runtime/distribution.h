@@ -1,46 +1,44 @@
 #pragma once
 
-// Logits as probabilities, in double: log p(i) = x[i] - max - log(sum of exp(x - max)).
+// One row of logits as a distribution over the vocabulary.
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <span>
 
+#include "kernels/dispatch.h"
+#include "kinglet/tokenizer.h"
+
 namespace kinglet {
 
-class Distribution {
- public:
-  // logits: (V), V > 0, finite; borrowed.
-  explicit Distribution(std::span<const float> logits)
-      : logits_(logits), most_(static_cast<double>(*std::max_element(logits.begin(), logits.end()))) {
-    double sum = 0, weighted = 0;
-    for (const float logit : logits) {
-      const double below = static_cast<double>(logit) - most_;
-      const double power = std::exp(below);
-      sum += power;
-      weighted += power * below;
-    }
-    log_sum_ = std::log(sum);
-    entropy_ = std::max(0.0, log_sum_ - weighted / sum);
+struct Distribution {
+  std::span<const float> logits;  // (V), borrowed
+  kernels::Exponentials exponentials;
+  double log_sum;  // of exp(logits)
+
+  explicit Distribution(std::span<const float> row)
+      : logits(row),
+        exponentials(kernels::active().exponentials(row.data(), row.size())),
+        log_sum(static_cast<double>(exponentials.top) + std::log(exponentials.sum)) {}
+
+  double log_probability(TokenId id) const {
+    return static_cast<double>(logits[static_cast<std::size_t>(id)]) - log_sum;
   }
-
-  double log_probability(std::size_t id) const { return static_cast<double>(logits_[id]) - most_ - log_sum_; }
-  double entropy() const { return entropy_; }  // -sum of p log p, nats
-
+  double entropy() const {  // nats
+    return std::max(0.0, std::log(exponentials.sum) - exponentials.weighted / exponentials.sum);
+  }
   // 1 for the most probable; of equals, the lower id comes first.
-  std::size_t rank(std::size_t id) const {
-    std::size_t before = 0;
-    for (std::size_t i = 0; i < logits_.size(); ++i) {
-      before += logits_[i] > logits_[id] || (logits_[i] == logits_[id] && i < id);
-    }
-    return before + 1;
+  std::size_t rank(TokenId id) const {
+    const auto place = logits.begin() + id;
+    const float own = *place;
+    const auto above = std::count_if(logits.begin(), logits.end(), [own](float x) { return x > own; });
+    return static_cast<std::size_t>(1 + above + std::count(logits.begin(), place, own));
   }
-
- private:
-  std::span<const float> logits_;
-  double most_;
-  double log_sum_ = 0, entropy_ = 0;
+  TokenId best() const {
+    return static_cast<TokenId>(
+        std::find(logits.begin(), logits.end(), exponentials.top) - logits.begin());
+  }
 };
 
 }  // namespace kinglet

@@ -48,7 +48,7 @@ std::vector<Guess> best(std::span<const float> logits, const Distribution& distr
                     [&](TokenId a, TokenId b) { return logit(a) != logit(b) ? logit(a) > logit(b) : a < b; });
   std::vector<Guess> guesses;
   for (const TokenId id : std::span(ids).first(count)) {
-    guesses.push_back({id, distribution.log_probability(static_cast<std::size_t>(id))});
+    guesses.push_back({id, distribution.log_probability(id)});
   }
   return guesses;
 }
@@ -91,9 +91,8 @@ class Reader {
       digest_.add(logits);
       lens_.next[index] = position + 1 < ids_.size() ? ids_[position + 1] : reading.top.front().id;
     }
-    const auto next = static_cast<std::size_t>(lens_.next[index]);
-    reading.rank = distribution.rank(next);
-    reading.log_probability = distribution.log_probability(next);
+    reading.rank = distribution.rank(lens_.next[index]);
+    reading.log_probability = distribution.log_probability(lens_.next[index]);
   }
 
   std::span<const TokenId> ids_;

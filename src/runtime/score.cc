@@ -11,6 +11,7 @@
 #include "kernels/dispatch.h"
 #include "kinglet/error.h"
 #include "runtime/cache_type.h"
+#include "runtime/distribution.h"
 #include "runtime/engine.h"
 #include "runtime/model_parts.h"
 #include "runtime/score_windows.h"
@@ -27,37 +28,9 @@ std::size_t rows_within(std::size_t bytes, std::size_t vocabulary) {
   return std::max<std::size_t>(16, bytes / (vocabulary * sizeof(float)));
 }
 
-// One row of logits as a distribution.
-struct Distribution {
-  std::span<const float> logits;
-  kernels::Exponentials exponentials;
-  double log_sum;  // of exp(logits)
-
-  explicit Distribution(std::span<const float> row)
-      : logits(row),
-        exponentials(kernels::active().exponentials(row.data(), row.size())),
-        log_sum(static_cast<double>(exponentials.top) + std::log(exponentials.sum)) {}
-
-  double log_probability(TokenId id) const {
-    return static_cast<double>(logits[static_cast<std::size_t>(id)]) - log_sum;
-  }
-  double entropy() const {
-    return std::log(exponentials.sum) - exponentials.weighted / exponentials.sum;
-  }
-  std::size_t rank(TokenId id) const {
-    const auto place = logits.begin() + id;
-    const float own = *place;
-    const auto above = std::count_if(logits.begin(), logits.end(), [own](float x) { return x > own; });
-    return static_cast<std::size_t>(1 + above + std::count(logits.begin(), place, own));
-  }
-  TokenId best() const {
-    return static_cast<TokenId>(
-        std::find(logits.begin(), logits.end(), exponentials.top) - logits.begin());
-  }
-  TokenScore score(std::size_t index, TokenId id) const {
-    return {index, id, log_probability(id), rank(id), entropy()};
-  }
-};
+TokenScore score_of(const Distribution& distribution, std::size_t index, TokenId id) {
+  return {index, id, distribution.log_probability(id), distribution.rank(id), distribution.entropy()};
+}
 
 // KL(p || q), by terms that are small where the two agree.
 double divergence(const Distribution& p, const Distribution& q, std::span<float> scratch) {
@@ -107,7 +80,7 @@ class ScoreSink final : public nn::LogitsSink {
   }
   void take(std::size_t index, std::span<const float> logits) override {
     const std::size_t token = piece_->next + piece_->wanted[index];
-    scores_[index] = Distribution(logits).score(token, text_[token].id);
+    scores_[index] = score_of(Distribution(logits), token, text_[token].id);
   }
   std::span<const TokenScore> scores() const { return scores_; }
 
@@ -138,8 +111,8 @@ class DivergenceSink final : public nn::LogitsSink {
     const TokenId id = text_[token].id;
     const Distribution p({reference_.row(index), reference_.width}), q(logits);
     const std::span<float> scratch(scratch_.data() + index * reference_.width, reference_.width);
-    rows_[index] = {.model = q.score(token, id),
-                    .reference = p.score(token, id),
+    rows_[index] = {.model = score_of(q, token, id),
+                    .reference = score_of(p, token, id),
                     .divergence = {token, id, divergence(p, q, scratch), std::exp(p.log_probability(id)),
                                    std::exp(q.log_probability(id)), p.best(), q.best()}};
   }

@@ -111,8 +111,8 @@ TEST(LogitLens, ReadingsAreThoseOfTheDistribution) {
           EXPECT_LE(reading.top[i].log_probability, reading.top[i - 1].log_probability);
         }
       }
-      EXPECT_NEAR(sum, 1, 1e-12);
-      EXPECT_NEAR(entropy, reading.entropy, 1e-10);
+      EXPECT_NEAR(sum, 1, 1e-6);  // exponentials are f32
+      EXPECT_NEAR(entropy, reading.entropy, 1e-5);
       EXPECT_EQ(reading.top[reading.rank - 1].id, lens.next[p]);
       EXPECT_EQ(reading.top[reading.rank - 1].log_probability, reading.log_probability);
     }
