@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -82,6 +83,7 @@ Rows Llama::forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace
                          .int8 = workspace.int8(),
                          .tap = tap};
   const Rows normed = w.normed.first(batch.wanted.size());
+  const bool has_logits = batch.depth > blocks_.size() + 1;
 
   team.run([&](const Member& me) noexcept {  // the only parallel region of the pass
     lap(me, pass, {Op::kStart});
@@ -91,19 +93,21 @@ Rows Llama::forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace
     lap(me, pass, {Op::kEmbed, -1, w.hidden.count, &embedding_});
     observe(me, pass, {"embed"}, w.hidden);
 
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    for (std::size_t i = 0; i < std::min(blocks_.size(), batch.depth); ++i) {
       blocks_[i].forward(me, pass, rope_, static_cast<int>(i), w);
     }
+    if (batch.depth <= blocks_.size()) return;
 
     nn::select(me, w.hidden, batch.wanted, w.selected);  // (W, D): the rows whose logits are wanted
     final_norm_.forward(me, pass, w.selected, normed);
     lap(me, pass, {Op::kFinalNorm, -1, normed.count});
     observe(me, pass, {"final_norm"}, normed);
+    if (!has_logits) return;
     head().forward(me, pass, normed, w.logits);  // (W, V)
     lap(me, pass, {Op::kHead, -1, normed.count, &head()});
     observe(me, pass, {"logits"}, w.logits);
   });
-  return w.logits;
+  return w.logits.first(has_logits ? batch.wanted.size() : 0);
 }
 
 // --- binding ----------------------------------------------------------------------------------
