@@ -21,12 +21,15 @@ enum class Pooling { kMean, kCls, kLast, kNone };
 std::string_view name_of(Pooling pooling);  // "mean", "cls", "last", "none"
 std::optional<Pooling> pooling_named(std::string_view name);
 
+// What the model was trained to be embedded by; the mean for those that generate.
+Pooling default_pooling(const Model& model);
+
 // Which hidden states: 0 what the first block receives, N in [1, L] what block N gives; nothing: what
 // the final norm gives, the input of the head.
 using HiddenLayer = std::optional<std::size_t>;
 
 struct EmbedOptions {
-  std::optional<Pooling> pooling;  // nothing: the model's own; the mean for those that generate
+  std::optional<Pooling> pooling;  // nothing: the model's default
   HiddenLayer layer;
   std::size_t dimensions = 0;  // the first so many; 0: all, D
   bool normalize = true;       // afterwards, to length 1 (all zeros stay zeros)
@@ -52,6 +55,9 @@ class Embeddings {
   std::vector<std::size_t> first_rows_;  // (texts + 1)
   std::vector<float> values_;
 };
+
+// (rows, width) as the bytes of a .npy file, f32.
+std::string npy_bytes(const Embeddings& vectors);
 
 // The tokens of a text as the model wants to have texts embedded: BOS in front where its texts start
 // with it. Errors (kUsage): no tokenizer; no token at all; more tokens than the context.

@@ -79,6 +79,7 @@ int run(int argc, char** argv) {
     add_inspect(app);
     add_convert(app);
     add_verify(app, exit_code);
+    add_embed(app);
     add_similar(app);
     add_probe(app);
     add_bench(app, exit_code);

@@ -67,6 +67,19 @@ std::vector<TokenId> parse_ids(std::string_view option, std::string_view text) {
   return ids;
 }
 
+std::vector<TokenId> given_ids(const Model& model, std::string_view option, std::string_view text) {
+  std::vector<TokenId> ids = parse_ids(option, text);
+  const auto vocabulary = static_cast<TokenId>(model.vocabulary());
+  for (const TokenId id : ids) {
+    if (id < vocabulary) continue;
+    throw usage_error("a token id is outside the vocabulary")
+        .at(std::string(option))
+        .found(fmt::format("{}", id))
+        .allowed(fmt::format("[0, {})", vocabulary));
+  }
+  return ids;
+}
+
 CLI::Option* add_integer(CLI::App* command, const std::string& name, std::size_t& value,
                          std::int64_t min, std::int64_t max, const std::string& help) {
   return command

@@ -24,6 +24,9 @@ double parse_number(std::string_view option, std::string_view text, double min, 
 std::uint64_t parse_seed(std::string_view option, std::string_view text);  // [0, 2^64)
 std::vector<TokenId> parse_ids(std::string_view option, std::string_view text);  // "1,2,3"
 
+// Those ids, all in the model's vocabulary. Errors (kUsage).
+std::vector<TokenId> given_ids(const Model& model, std::string_view option, std::string_view text);
+
 // Options that take such numbers; `value` keeps what it holds where the option is not given.
 CLI::Option* add_integer(CLI::App* command, const std::string& name, std::size_t& value,
                          std::int64_t min, std::int64_t max, const std::string& help);

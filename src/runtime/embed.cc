@@ -9,6 +9,7 @@
 #include <numeric>
 #include <utility>
 
+#include "io/npy.h"
 #include "kinglet/error.h"
 #include "nn/kv_cache.h"
 #include "runtime/engine.h"
@@ -77,22 +78,28 @@ class Pool {
 // The steps that make the layer's rows.
 std::size_t depth_of(HiddenLayer layer, std::size_t layers) { return layer.value_or(layers + 1); }
 
-Error at_text(std::string problem, std::size_t text) {
-  return usage_error(std::move(problem)).at(fmt::format("texts[{}]", text));
-}
-
-void check_text(const Model& model, const Ids& ids, std::size_t text) {
-  if (ids.empty()) throw at_text("a text without tokens", text);
+void check_text(const Model& model, const Ids& ids) {
+  if (ids.empty()) throw usage_error("a text without tokens");
   if (ids.size() > model.context()) {
-    throw at_text("a text is longer than the context", text)
+    throw usage_error("a text is longer than the context")
         .found(fmt::format("{} tokens", ids.size()))
         .allowed(fmt::format("up to {}", model.context()));
   }
   for (const TokenId id : ids) {
     if (id >= 0 && static_cast<std::size_t>(id) < model.vocabulary()) continue;
-    throw at_text("a token id is outside the vocabulary", text)
+    throw usage_error("a token id is outside the vocabulary")
         .found(fmt::format("{}", id))
         .allowed(fmt::format("[0, {})", model.vocabulary()));
+  }
+}
+
+void check_texts(const Model& model, const std::vector<Ids>& texts) {
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    try {
+      check_text(model, texts[i]);
+    } catch (Error& error) {
+      throw error.at(fmt::format("texts[{}]", i));
+    }
   }
 }
 
@@ -122,7 +129,7 @@ class Run {
         chunk_(rows_of_a_pass(texts, options.chunk)),
         engine_(*model.parts().model, options.threads, chunk_, chunk_),
         wanted_(chunk_) {
-    const Pooling pooling = options.pooling.value_or(model.parts().pooling);
+    const Pooling pooling = options.pooling.value_or(default_pooling(model));
     const std::size_t width = options.dimensions == 0 ? shape_.width : options.dimensions;
     std::vector<std::size_t> first_rows = {0};
     for (const Ids& text : texts) {
@@ -246,21 +253,28 @@ std::optional<Pooling> pooling_named(std::string_view name) {
   return static_cast<Pooling>(found - kPoolings.begin());
 }
 
+Pooling default_pooling(const Model& model) { return model.parts().pooling; }
+
 Embeddings::Embeddings(std::size_t width, std::vector<std::size_t> first_rows)
     : width_(width), first_rows_(std::move(first_rows)), values_(first_rows_.back() * width) {}
+
+std::string npy_bytes(const Embeddings& vectors) {
+  return io::npy_bytes(std::array<std::uint64_t, 2>{vectors.rows(), vectors.width()}, vectors.values());
+}
 
 std::vector<TokenId> embedding_ids(const Model& model, std::string_view text) {
   if (model.tokenizer() == nullptr) throw usage_error("the model has no tokenizer").in(model.file());
   Ids ids = model.tokenizer()->encode(text);
   const bool wants_bos = model.bos() && (model.adds_bos() || ids.empty());
   if (wants_bos && (ids.empty() || ids.front() != *model.bos())) ids.insert(ids.begin(), *model.bos());
+  check_text(model, ids);
   return ids;
 }
 
 std::vector<Embeddings> embed_layers(const Model& model, const std::vector<Ids>& texts,
                                      std::span<const HiddenLayer> layers, const EmbedOptions& options) {
   check_options(model, layers, options);
-  for (std::size_t i = 0; i < texts.size(); ++i) check_text(model, texts[i], i);
+  check_texts(model, texts);
   return Run(model, texts, layers, options).finish();
 }
 
