@@ -129,7 +129,7 @@ void embed(const Options& options) {
 void add_embed(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("embed", "Turn texts into vectors");
-  command->add_option("text", options->texts, "Texts; else -f, --ids, or a line each on stdin")->type_name("TEXT");
+  add_arguments(command, "text", options->texts, "Texts; else -f, --ids, or a line each on stdin")->type_name("TEXT ...");
   CLI::Option* file = command->add_option("-f,--file", options->file, "A text a line; .jsonl: {\"text\": ...} a line");
   file->type_name("FILE");
   command->add_option("--ids", options->ids, "One text as token ids: 1,2,3")->type_name("IDS")->excludes(file);
@@ -144,7 +144,10 @@ void add_embed(CLI::App& app) {
       ->type_name("FILE");
   set_examples(command, "kinglet embed \"The fox ran home.\" \"The bear slept.\" --format jsonl",
                "kinglet embed -m model.gguf -f texts.jsonl --layer 8 --format npy > vectors.npy");
-  command->callback([options] { embed(*options); });
+  command->callback([command, options] {
+    take_more_arguments(command, options->texts);
+    embed(*options);
+  });
 }
 
 }  // namespace kinglet::cli

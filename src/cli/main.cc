@@ -51,10 +51,12 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   std::string text = error.what();
   const std::vector<std::string> extras = parsed_command(app).remaining();
   if (!extras.empty()) {
-    const bool is_option = extras.front().starts_with('-');
+    const auto option = std::ranges::find_if(extras, [](const std::string& word) { return word.starts_with('-'); });
+    const bool is_option = option != extras.end();
+    const std::string& word = is_option ? *option : extras.front();
     text = fmt::format("unknown {} {}{}",
                        is_option ? "option" : app.get_subcommands().empty() ? "command" : "argument",
-                       kinglet::quoted(extras.front()), suggestion(app, extras.front()));
+                       kinglet::quoted(word), suggestion(app, word));
   }
   std::replace(text.begin(), text.end(), '\n', ' ');
   note("error: " + text);

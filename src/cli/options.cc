@@ -104,6 +104,21 @@ CLI::Option* add_number(CLI::App* command, const std::string& name, float& value
       ->type_name("X");
 }
 
+CLI::Option* add_arguments(CLI::App* command, const std::string& name, std::vector<std::string>& values,
+                           const std::string& help) {
+  command->allow_extras();
+  return command->add_option_function<std::string>(
+      name, [&values](const std::string& value) { values.push_back(value); }, help);
+}
+
+void take_more_arguments(const CLI::App* command, std::vector<std::string>& values) {
+  const std::vector<std::string> more = command->remaining();
+  for (const std::string& value : more) {
+    if (value.starts_with('-')) throw CLI::ExtrasError(command->get_name(), more);
+  }
+  values.insert(values.end(), more.begin(), more.end());
+}
+
 void add_threads_option(CLI::App* command, std::size_t& threads) {
   if (const char* given = std::getenv("KINGLET_THREADS"); given != nullptr && *given) {
     threads = static_cast<std::size_t>(parse_integer("KINGLET_THREADS", given, 1, kMaxThreads));

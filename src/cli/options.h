@@ -33,6 +33,12 @@ CLI::Option* add_integer(CLI::App* command, const std::string& name, std::size_t
 CLI::Option* add_number(CLI::App* command, const std::string& name, float& value, double min,
                         double max, const std::string& help);
 
+// Any number of arguments, each as it stands: of a vector's, the parser would take "[a,b]" apart. It knows
+// the first alone; the command's callback takes what is left over. Errors: an option among it.
+CLI::Option* add_arguments(CLI::App* command, const std::string& name, std::vector<std::string>& values,
+                           const std::string& help);
+void take_more_arguments(const CLI::App* command, std::vector<std::string>& values);
+
 // -t; `threads` is 0 where neither it nor KINGLET_THREADS is given: the cores this process may use.
 void add_threads_option(CLI::App* command, std::size_t& threads);
 
