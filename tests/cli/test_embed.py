@@ -178,5 +178,182 @@ class Embed(Case):
         self.refused(1, "embed", "a", "--dump", "/nowhere/d", says=["/nowhere"])
 
 
+class Similar(Case):
+    def test_lines_of_a_file_are_searched_and_compared(self):
+        lines = [*TEXTS, "Rain fell on the roof."]
+        file = self.write("lines.txt", "".join(line + "\n" for line in lines))
+        found = json.loads(self.answer("similar", "The fox ran home.", "--in", file, "--json", "-k", "2"))
+        self.assertEqual(len(found), 2)
+        matrix = json.loads(self.answer("similar", "--in", file, "--json"))
+        self.assertEqual(matrix["names"], lines)
+        text = self.answer("similar", "--in", file, "--matrix").splitlines()
+        self.assertEqual(text[0].split(), ["1", "2", "3", "4"])
+        self.assertTrue(text[1].startswith("1 " + lines[0]))
+        same = json.loads(self.answer("similar", "A bear slept.", "--in", file, "--json", "-k", "1"))[0]
+        self.assertEqual((same["row"], same["name"]), (1, "A bear slept."))
+        self.assertAlmostEqual(same["similarity"], 1, delta=1e-12)
+        pair = json.loads(self.answer("similar", lines[0], lines[3], "--json"))
+        self.assertEqual(pair["similarity"], matrix["similarity"][0][3])
+        if numpy is None:
+            self.skipTest("no NumPy")
+        for options in ((), ("--layer", "1"), ("--pooling", "last"), ("--dimensions", "9")):
+            unit = [v / numpy.linalg.norm(v) for v in
+                    self.array("The fox ran home.", *lines, *options).astype(numpy.float64)]
+            wanted = numpy.array(unit[1:]) @ unit[0]
+            for near in json.loads(self.answer("similar", "The fox ran home.", "--in", file, "--json", *options)):
+                self.assertAlmostEqual(near["similarity"], wanted[near["row"]], delta=1e-12)
+
+    def test_what_is_wrong_is_said(self):
+        file = self.write("t.txt", "a\n" + "fox " * 600 + "\n")
+        self.refused(2, "similar", "a", "--in", file, says=["t.txt:2", "longer than the context"])
+        self.refused(2, "similar", "fox " * 600, "b", says=["TEXT 1", "longer than the context"])
+        self.refused(2, "similar", "a", says=["--in"])
+        self.refused(2, "similar", "a", "b", "--in", file, says=["--in"])
+        self.refused(2, "similar", "a", "--in", file, "--vectors", file, says=["--in"])
+        self.refused(2, "similar", "a", "--vectors", file, "-m", TINY, says=["--model"])
+        self.refused(2, "similar", "a", "--in", file, "--pooling", "none", says=["--pooling"])
+        self.refused(3, "similar", "a", "--in", self.write("empty.txt", ""), says=["empty.txt", "no text"])
+
+
+WORDS = ("the fox ran home old king had three sons and a bear slept in snow once upon time there was little girl who went "
+         "into wood her mother said never speak to wolf but she forgot it rabbit hole jumped over big tree").split()
+MOOD = os.path.join(SOURCE, "models/tales-mood.jsonl")
+
+
+class Probe(Case):
+    def fit(self, data, *options):
+        return json.loads(self.answer("probe", "fit", data, "-o", self.path("p.json"), "--json", *options))
+
+    def saved(self):
+        with open(self.path("p.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    @unittest.skipIf(numpy is None, "no NumPy")
+    def test_a_planted_concept_is_found_in_its_layer(self):
+        random = numpy.random.default_rng(3)
+        texts = [" ".join(random.choice(WORDS, random.integers(4, 13))) for _ in range(500)]
+        file = self.write("texts.txt", "".join(text + "\n" for text in texts))
+        for layer in ("0", "1", "2", "3", "4", "5", "final"):
+            with self.subTest(layer=layer):
+                states = self.array("-f", file, "--layer", layer, "--no-normalize").astype(numpy.float64)
+                concept = (states - states.mean(axis=0)) @ random.standard_normal(states.shape[1])
+                data = self.write("data.jsonl", [{"text": t, "label": c} for t, c in zip(texts, concept.tolist(), strict=True)])
+                fit = self.fit(data, "--layer", "auto", "--no-normalize", "--l2", "0.001")
+                self.assertEqual(str(fit["layer"]), layer)
+                loss = {one["layer"]: one["loss"] for one in fit["candidates"]}
+                # It is linear there, and nowhere else.
+                self.assertLess(10 * loss[layer], min(loss[other] for other in loss if other != layer))
+
+    @unittest.skipIf(numpy is None, "no NumPy")
+    def test_a_planted_class_is_found_in_its_layer(self):
+        random = numpy.random.default_rng(4)
+        texts = [" ".join(random.choice(WORDS, random.integers(4, 13))) for _ in range(400)]
+        file = self.write("texts.txt", "".join(text + "\n" for text in texts))
+        states = self.array("-f", file, "--layer", "4").astype(numpy.float64)
+        scores = (states - states.mean(axis=0)) / states.std(axis=0) @ random.standard_normal(states.shape[1])
+        names = numpy.where(scores > numpy.median(scores), "with", "without").tolist()
+        fit = self.fit(self.write("data.jsonl", [{"text": t, "label": c} for t, c in zip(texts, names, strict=True)]),
+                       "--layer", "auto", "--kind", "ridge", "--l2", "0.0001,0.001,0.01,0.1")
+        self.assertEqual(fit["layer"], 4)
+
+    @unittest.skipIf(numpy is None, "no NumPy")
+    def test_a_saved_probe_gives_in_numpy_what_it_gives_here(self):
+        new = ["The bells rang and everyone was merry.", "He wept alone in the dark.", "The fox ran home."]
+        for options in (("--layer", "auto", "--l2", "0.01,0.1"), ("--kind", "ridge"), ("--kind", "mlp", "--l2", "1"),
+                        ("--layer", "3", "--pooling", "last", "--no-normalize", "--dimensions", "100", "--l2", "1")):
+            with self.subTest(options=options):
+                self.fit(MOOD, *options)
+                saved = self.saved()
+                about = saved["config"]["probe"]["text"]
+                plain = () if about["normalized"] else ("--no-normalize",)
+                x = self.array(*new, "--layer", str(about["layer"]), "--pooling", about["pooling"], "--dimensions",
+                               str(saved["config"]["layers"][0]["in"]), *plain).astype(numpy.float64)
+                for i, layer in enumerate(saved["config"]["layers"]):
+                    x = x @ numpy.array(saved["tensors"][f"layers.{i}.weight"]).T + numpy.array(saved["tensors"][f"layers.{i}.bias"])
+                    x = {"none": lambda z: z, "tanh": numpy.tanh, "sigmoid": lambda z: 1 / (1 + numpy.exp(-z))}[layer["activation"]](x)
+                wanted = x if x.shape[1] == 2 else numpy.hstack([1 - x, x])
+                said = json.loads(self.answer("probe", "predict", self.path("p.json"), *new, "--json"))
+                scores = [one.get("probabilities", one.get("outputs")) for one in said]
+                numpy.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-12)
+                self.assertEqual([one["class"] for one in said], [["glad", "sad"][i] for i in wanted.argmax(axis=1)])
+
+    def test_the_moods_of_tales_are_told_apart(self):
+        fit = self.fit(MOOD, "--layer", "auto")
+        kept = min(fit["candidates"], key=lambda one: one["loss"])
+        self.assertEqual(kept["layer"], str(fit["layer"]))
+        self.assertGreater(kept["accuracy"], 0.65)  # of rows left out: a coin has that with p = 0.0006
+        found = json.loads(self.answer("probe", "eval", self.path("p.json"), MOOD, "--json"))
+        self.assertEqual(found, fit["fitted"])
+        text = self.answer("probe", "predict", self.path("p.json"), "The king laughed and everyone danced for joy.",
+                           "The poor child wept bitterly, for her mother was dead.")
+        self.assertEqual([line.split("\t")[0] for line in text.splitlines()], ["glad", "sad"])
+
+    def test_texts_to_predict_come_from_arguments_files_and_stdin(self):
+        self.fit(MOOD, "--l2", "0.1")
+        probe = self.path("p.json")
+        wanted = self.answer("probe", "predict", probe, *TEXTS, "[a, b]")
+        lines = "\n".join([*TEXTS, "[a, b]"])
+        self.assertEqual(self.answer("probe", "predict", probe, "-f", self.write("t.txt", lines)), wanted)
+        self.assertEqual(self.answer("probe", "predict", probe, "-t", "2", stdin=lines.encode()), wanted)
+        self.assertEqual(wanted.count("\n"), 4)
+
+    def test_a_probe_knows_its_model(self):
+        self.fit(MOOD, "--l2", "0.1")
+        probe, tales = self.path("p.json"), os.path.join(SOURCE, "models/tales-3m")
+        wanted = self.answer("probe", "predict", probe, *TEXTS)
+        self.assertEqual(self.answer("probe", "predict", probe, "-m", tales, *TEXTS), wanted)
+        self.answer("convert", tales, self.path("f32"), "--dtype", "f32", "-q")
+        self.assertEqual(self.answer("probe", "predict", probe, "-m", self.path("f32"), *TEXTS), wanted)
+        self.refused(3, "probe", "predict", probe, "-m", TINY, "a", says=["does not fit", "width 24", "width 256", "tales-3m"])
+        self.refused(3, "probe", "eval", probe, "-m", TINY, MOOD, says=["does not fit"])
+        saved = self.saved()
+        model = saved["config"]["probe"]["text"]["model"]
+        model["fingerprint"] = model["fingerprint"][1:] + model["fingerprint"][:1]  # as another model's
+        other = self.write("other.json", json.dumps(saved))
+        self.refused(3, "probe", "predict", other, "a", says=["another model", "tales-3m"])
+        for change, says in (({"layer": 9}, "no model has"), ({"layer": "top"}, "top"), ({"pooling": "none"}, "no model has"),
+                             ({"layer": None}, "layer"), ({"normalized": 1}, "normalized"), ({"model": {}}, "name")):
+            with self.subTest(says=says, change=change):
+                bad = self.saved()
+                bad["config"]["probe"]["text"].update(change)
+                self.refused(3, "probe", "predict", self.write("bad.json", json.dumps(bad)), "a", says=[says])
+
+    def test_what_is_wrong_with_examples_is_said_with_file_and_line(self):
+        good = [{"text": f"The {word} ran.", "label": i % 2} for i, word in enumerate(WORDS[:20])]
+        for change, says in ((lambda row: row.pop("label"), '"label"'), (lambda row: row.pop("text"), '"text"'),
+                             (lambda row: row.update(text=5), "string"), (lambda row: row.update(label=[1]), "label"),
+                             (lambda row: row.update(label="b"), "another type"),
+                             (lambda row: row.update(text="fox " * 600), "longer than the context")):
+            rows = json.loads(json.dumps(good))
+            change(rows[6])
+            with self.subTest(says=says):
+                self.refused(2 if "context" in says else 3, "probe", "fit", self.write("bad.jsonl", rows), "-o", self.path("q.json"),
+                             says=["bad.jsonl:7", says])
+        rows = [{**row, "label": "same"} for row in good]
+        self.refused(3, "probe", "fit", self.write("bad.jsonl", rows), "-o", self.path("q.json"), says=["bad.jsonl", "one class"])
+        rows = [{**row, "text": "The same."} for row in good]
+        self.refused(3, "probe", "fit", self.write("bad.jsonl", rows), "-o", self.path("q.json"),
+                     says=["bad.jsonl", "same value in every example"])
+        data = self.write("good.jsonl", good)
+        self.refused(3, "probe", "fit", data, "--l2", "0", "-o", self.path("q.json"), says=["good.jsonl", "singular"])
+        self.refused(2, "probe", "fit", data, "--layer", "9", "-o", self.path("q.json"), says=["layer", "0 to 5"])
+        self.refused(2, "probe", "fit", data, "--pooling", "none", "-o", self.path("q.json"), says=["--pooling"])
+        self.refused(2, "probe", "fit", data, "-m", TINY, "-o", self.path("q.json"), says=["tokenizer"])
+        self.refused(2, "probe", "fit", data, "--folds", "21", "-o", self.path("q.json"), says=["folds"])
+        vectors = self.write("v.jsonl", [{"x": [float(i), i * i], "y": i % 3} for i in range(20)])
+        self.refused(2, "probe", "fit", vectors, "--layer", "1", "-o", self.path("q.json"), says=["--layer", "texts"])
+        self.assertFalse(os.path.exists(self.path("q.json")))
+
+        self.fit(vectors)
+        self.refused(3, "probe", "eval", self.path("p.json"), data, says=["p.json", "no texts"])
+        self.refused(3, "probe", "predict", self.path("p.json"), "-f", data, says=["p.json", "no texts"])
+        self.refused(2, "probe", "predict", self.path("p.json"), says=["INPUT"])
+        self.fit(MOOD, "--l2", "1")
+        self.refused(3, "probe", "eval", self.path("p.json"), vectors, says=["v.jsonl:1", "allowed 256"])
+        self.refused(3, "probe", "eval", self.path("p.json"), self.write("e.jsonl", [{"text": "a", "label": "glad"}, {"text": "b", "label": "odd"}]),
+                     says=["e.jsonl:2", "odd"])
+        self.refused(2, "probe", "predict", self.path("p.json"), "a", "--ly", "1", says=["--ly"])
+
+
 if __name__ == "__main__":
     unittest.main()
