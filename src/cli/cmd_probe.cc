@@ -223,7 +223,7 @@ void add_predict(CLI::App* probe) {
       ->type_name("FILE");
   add_model(command, *options);
   add_json(command, *options);
-  set_examples(command, "kinglet probe predict mood.json \"The bells rang and all were glad.\"",
+  set_examples(command, "kinglet probe predict kind.json \"The badger slept in his hole.\"",
                "kinglet probe predict probe.json new.jsonl --json");
   command->callback([command, options] {
     take_more_arguments(command, options->inputs);

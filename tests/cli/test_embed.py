@@ -217,7 +217,7 @@ class Similar(Case):
 
 WORDS = ("the fox ran home old king had three sons and a bear slept in snow once upon time there was little girl who went "
          "into wood her mother said never speak to wolf but she forgot it rabbit hole jumped over big tree").split()
-MOOD = os.path.join(SOURCE, "models/tales-mood.jsonl")
+KIND = os.path.join(SOURCE, "models/tales-kind.jsonl")
 
 
 class Probe(Case):
@@ -258,11 +258,11 @@ class Probe(Case):
 
     @unittest.skipIf(numpy is None, "no NumPy")
     def test_a_saved_probe_gives_in_numpy_what_it_gives_here(self):
-        new = ["The bells rang and everyone was merry.", "He wept alone in the dark.", "The fox ran home."]
+        new = ["The bells of the palace rang.", "The badger slept in his hole.", "The fox ran home."]
         for options in (("--layer", "auto", "--l2", "0.01,0.1"), ("--kind", "ridge"), ("--kind", "mlp", "--l2", "1"),
                         ("--layer", "3", "--pooling", "last", "--no-normalize", "--dimensions", "100", "--l2", "1")):
             with self.subTest(options=options):
-                self.fit(MOOD, *options)
+                self.fit(KIND, *options)
                 saved = self.saved()
                 about = saved["config"]["probe"]["text"]
                 plain = () if about["normalized"] else ("--no-normalize",)
@@ -275,21 +275,21 @@ class Probe(Case):
                 said = json.loads(self.answer("probe", "predict", self.path("p.json"), *new, "--json"))
                 scores = [one.get("probabilities", one.get("outputs")) for one in said]
                 numpy.testing.assert_allclose(scores, wanted, rtol=0, atol=1e-12)
-                self.assertEqual([one["class"] for one in said], [["glad", "sad"][i] for i in wanted.argmax(axis=1)])
+                self.assertEqual([one["class"] for one in said], [["animals", "court"][i] for i in wanted.argmax(axis=1)])
 
-    def test_the_moods_of_tales_are_told_apart(self):
-        fit = self.fit(MOOD, "--layer", "auto")
+    def test_tales_of_animals_and_of_courts_are_told_apart(self):
+        fit = self.fit(KIND, "--layer", "auto")
         kept = min(fit["candidates"], key=lambda one: one["loss"])
         self.assertEqual(kept["layer"], str(fit["layer"]))
-        self.assertGreater(kept["accuracy"], 0.65)  # of rows left out: a coin has that with p = 0.0006
-        found = json.loads(self.answer("probe", "eval", self.path("p.json"), MOOD, "--json"))
+        self.assertGreater(kept["accuracy"], 0.9)  # of rows left out; half would be chance
+        found = json.loads(self.answer("probe", "eval", self.path("p.json"), KIND, "--json"))
         self.assertEqual(found, fit["fitted"])
-        text = self.answer("probe", "predict", self.path("p.json"), "The king laughed and everyone danced for joy.",
-                           "The poor child wept bitterly, for her mother was dead.")
-        self.assertEqual([line.split("\t")[0] for line in text.splitlines()], ["glad", "sad"])
+        text = self.answer("probe", "predict", self.path("p.json"), "The badger slept in his hole.",
+                           "The emperor of China lived in a porcelain palace.")
+        self.assertEqual([line.split("\t")[0] for line in text.splitlines()], ["animals", "court"])
 
     def test_texts_to_predict_come_from_arguments_files_and_stdin(self):
-        self.fit(MOOD, "--l2", "0.1")
+        self.fit(KIND, "--l2", "0.1")
         probe = self.path("p.json")
         wanted = self.answer("probe", "predict", probe, *TEXTS, "[a, b]")
         lines = "\n".join([*TEXTS, "[a, b]"])
@@ -298,14 +298,14 @@ class Probe(Case):
         self.assertEqual(wanted.count("\n"), 4)
 
     def test_a_probe_knows_its_model(self):
-        self.fit(MOOD, "--l2", "0.1")
+        self.fit(KIND, "--l2", "0.1")
         probe, tales = self.path("p.json"), os.path.join(SOURCE, "models/tales-3m")
         wanted = self.answer("probe", "predict", probe, *TEXTS)
         self.assertEqual(self.answer("probe", "predict", probe, "-m", tales, *TEXTS), wanted)
         self.answer("convert", tales, self.path("f32"), "--dtype", "f32", "-q")
         self.assertEqual(self.answer("probe", "predict", probe, "-m", self.path("f32"), *TEXTS), wanted)
         self.refused(3, "probe", "predict", probe, "-m", TINY, "a", says=["does not fit", "width 24", "width 256", "tales-3m"])
-        self.refused(3, "probe", "eval", probe, "-m", TINY, MOOD, says=["does not fit"])
+        self.refused(3, "probe", "eval", probe, "-m", TINY, KIND, says=["does not fit"])
         saved = self.saved()
         model = saved["config"]["probe"]["text"]["model"]
         model["fingerprint"] = model["fingerprint"][1:] + model["fingerprint"][:1]  # as another model's
@@ -348,9 +348,9 @@ class Probe(Case):
         self.refused(3, "probe", "eval", self.path("p.json"), data, says=["p.json", "no texts"])
         self.refused(3, "probe", "predict", self.path("p.json"), "-f", data, says=["p.json", "no texts"])
         self.refused(2, "probe", "predict", self.path("p.json"), says=["INPUT"])
-        self.fit(MOOD, "--l2", "1")
+        self.fit(KIND, "--l2", "1")
         self.refused(3, "probe", "eval", self.path("p.json"), vectors, says=["v.jsonl:1", "allowed 256"])
-        self.refused(3, "probe", "eval", self.path("p.json"), self.write("e.jsonl", [{"text": "a", "label": "glad"}, {"text": "b", "label": "odd"}]),
+        self.refused(3, "probe", "eval", self.path("p.json"), self.write("e.jsonl", [{"text": "a", "label": "court"}, {"text": "b", "label": "odd"}]),
                      says=["e.jsonl:2", "odd"])
         self.refused(2, "probe", "predict", self.path("p.json"), "a", "--ly", "1", says=["--ly"])
 
