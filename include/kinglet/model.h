@@ -35,6 +35,8 @@ class Model {
   const std::string& file() const;    // as given, printable
   const std::string& format() const;  // "GGUF v3"
   std::size_t vocabulary() const;     // logits per position, V
+  std::size_t layers() const;         // blocks, L
+  std::size_t width() const;          // of a hidden state, D
   std::size_t context() const;        // positions that the model was made for
   std::size_t weight_bytes() const;   // in memory
 

@@ -63,8 +63,11 @@ class Llama final : public Model {
  private:
   // From the residual stream (T, D) to the logits of the wanted rows.
   void predict(const Member& me, const nn::Pass& pass, const nn::Batch& batch, const Views& w) const;
-  // logits = head(norm(hidden));  hidden, normed: (W, D), logits: (W, V). Ends in sync.
-  void read_out(const Member& me, const nn::Pass& pass, ConstRows hidden, Rows normed, Rows logits) const;
+  // normed = norm(hidden), logits = head(normed);  hidden, normed: (W, D), logits: (W, V). The first is
+  // written by parts, the second ends in sync.
+  void normalize(const Member& me, const nn::Pass& pass, ConstRows hidden, Rows normed) const;
+  void read_out(const Member& me, const nn::Pass& pass, ConstRows normed, Rows logits) const;
+  bool has_logits(const nn::Batch& batch) const { return batch.depth > blocks_.size() + 1; }
   // The head shares the embedding's weights where they are tied.
   const nn::Linear& head() const { return head_.weights().empty() ? embedding_ : head_; }
 
@@ -98,13 +101,14 @@ Rows Llama::forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace
     lap(me, pass, {Op::kEmbed, -1, w.hidden.count, &embedding_});
     observe(me, pass, {"embed"}, w.hidden);
 
-    for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    for (std::size_t i = 0; i < std::min(blocks_.size(), batch.depth); ++i) {
       blocks_[i].forward(me, pass, rope_, static_cast<int>(i), w);
     }
+    if (batch.depth <= blocks_.size()) return;
 
     predict(me, pass, batch, w);
   });
-  return w.logits;
+  return w.logits.first(has_logits(batch) ? kept : 0);
 }
 
 // All wanted rows at once, or, for a sink, as many at a time as the workspace holds the logits of.
@@ -114,16 +118,23 @@ void Llama::predict(const Member& me, const nn::Pass& pass, const nn::Batch& bat
     const std::size_t count = std::min(w.logits.count, batch.wanted.size() - first);
     const Rows selected = w.selected.first(count), logits = w.logits.first(count);
     nn::select(me, w.hidden, batch.wanted.subspan(first, count), selected);
-    read_out(me, pass, selected, w.normed.first(count), logits);
-    nn::hand_over(me, batch, first, logits);
+    normalize(me, pass, selected, w.normed.first(count));
+    if (has_logits(batch)) {
+      read_out(me, pass, w.normed.first(count), logits);
+      nn::hand_over(me, batch, first, logits);
+    } else {
+      me.sync();
+    }
   }
 }
 
-void Llama::read_out(const Member& me, const nn::Pass& pass, ConstRows hidden, Rows normed,
-                     Rows logits) const {
+void Llama::normalize(const Member& me, const nn::Pass& pass, ConstRows hidden, Rows normed) const {
   final_norm_.forward(me, pass, hidden, normed);
   lap(me, pass, {Op::kFinalNorm, -1, normed.count});
   observe(me, pass, {"final_norm"}, normed);
+}
+
+void Llama::read_out(const Member& me, const nn::Pass& pass, ConstRows normed, Rows logits) const {
   head().forward(me, pass, normed, logits);  // (W, V)
   lap(me, pass, {Op::kHead, -1, normed.count, &head()});
   observe(me, pass, {"logits"}, logits);
@@ -137,7 +148,10 @@ Rows Llama::logits_of(Team& team, ConstRows hidden, nn::Workspace& workspace) co
                          .angles = {},
                          .int8 = workspace.int8(),
                          .tap = nullptr};
-  team.run([&](const Member& me) noexcept { read_out(me, pass, hidden, w.normed, w.logits); });
+  team.run([&](const Member& me) noexcept { 
+    normalize(me, pass, hidden, w.normed);
+    read_out(me, pass, w.normed, w.logits);
+  });
   return w.logits;
 }
 

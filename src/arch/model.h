@@ -38,8 +38,8 @@ class Model {
 
   // Runs the batch's T rows through the model, stores their keys and values in their sequences'
   // caches (which have room for them) and returns the wanted rows' logits, (W, V), in the workspace
-  // (which is large enough). Token ids are in [0, V). Caches are not advanced: the caller does that
-  // once it has accepted the pass.
+  // (which is large enough); none of a pass that ends before the head. Token ids are in [0, V).
+  // Caches are not advanced: the caller does that once it has accepted the pass.
   virtual Rows forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace,
                        const nn::Tap* tap) const = 0;
 

@@ -14,6 +14,7 @@ void add_inspect(CLI::App& app);
 void add_convert(CLI::App& app);
 void add_verify(CLI::App& app, int& exit_code);
 void add_score(CLI::App& app, int& exit_code);
+void add_embed(CLI::App& app);
 void add_similar(CLI::App& app);
 void add_probe(CLI::App& app);
 void add_bench(CLI::App& app, int& exit_code);

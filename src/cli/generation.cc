@@ -45,19 +45,6 @@ std::uint64_t drawn_seed() {
   return (std::uint64_t{device()} << 32) | device();
 }
 
-std::vector<TokenId> given_ids(const Model& model, const std::string& text) {
-  std::vector<TokenId> ids = parse_ids("--ids", text);
-  const auto vocabulary = static_cast<TokenId>(model.vocabulary());
-  for (const TokenId id : ids) {
-    if (id < vocabulary) continue;
-    throw usage_error("a token id is outside the vocabulary")
-        .at("--ids")
-        .found(fmt::format("{}", id))
-        .allowed(fmt::format("[0, {})", vocabulary));
-  }
-  return ids;
-}
-
 std::string given_text(const GenerationOptions& options) {
   if (options.prompt) return *options.prompt;
   if (!options.file.empty()) return read_file(options.file);
@@ -154,7 +141,7 @@ Prompt read_prompt(const Model& model, const GenerationOptions& options) {
     prompt.text = given_text(options);
     prompt.ids = encode(model, prompt.text, options);
   } else {
-    prompt.ids = given_ids(model, options.ids);
+    prompt.ids = given_ids(model, "--ids", options.ids);
     const Tokenizer* tokenizer = model.tokenizer();
     const bool has_text = tokenizer != nullptr && tokenizer->size() >= model.vocabulary();
     if (has_text) prompt.text = tokenizer->decode(prompt.ids);

@@ -51,10 +51,12 @@ int report_usage(const CLI::App& app, const CLI::ParseError& error) {
   std::string text = error.what();
   const std::vector<std::string> extras = parsed_command(app).remaining();
   if (!extras.empty()) {
-    const bool is_option = extras.front().starts_with('-');
+    const auto option = std::ranges::find_if(extras, [](const std::string& word) { return word.starts_with('-'); });
+    const bool is_option = option != extras.end();
+    const std::string& word = is_option ? *option : extras.front();
     text = fmt::format("unknown {} {}{}",
                        is_option ? "option" : app.get_subcommands().empty() ? "command" : "argument",
-                       kinglet::quoted(extras.front()), suggestion(app, extras.front()));
+                       kinglet::quoted(word), suggestion(app, word));
   }
   std::replace(text.begin(), text.end(), '\n', ' ');
   note("error: " + text);
@@ -80,6 +82,7 @@ int run(int argc, char** argv) {
     add_convert(app);
     add_verify(app, exit_code);
     add_score(app, exit_code);
+    add_embed(app);
     add_similar(app);
     add_probe(app);
     add_bench(app, exit_code);

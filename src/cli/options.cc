@@ -67,6 +67,19 @@ std::vector<TokenId> parse_ids(std::string_view option, std::string_view text) {
   return ids;
 }
 
+std::vector<TokenId> given_ids(const Model& model, std::string_view option, std::string_view text) {
+  std::vector<TokenId> ids = parse_ids(option, text);
+  const auto vocabulary = static_cast<TokenId>(model.vocabulary());
+  for (const TokenId id : ids) {
+    if (id < vocabulary) continue;
+    throw usage_error("a token id is outside the vocabulary")
+        .at(std::string(option))
+        .found(fmt::format("{}", id))
+        .allowed(fmt::format("[0, {})", vocabulary));
+  }
+  return ids;
+}
+
 CLI::Option* add_integer(CLI::App* command, const std::string& name, std::size_t& value,
                          std::int64_t min, std::int64_t max, const std::string& help) {
   return command
@@ -89,6 +102,21 @@ CLI::Option* add_number(CLI::App* command, const std::string& name, float& value
           },
           help)
       ->type_name("X");
+}
+
+CLI::Option* add_arguments(CLI::App* command, const std::string& name, std::vector<std::string>& values,
+                           const std::string& help) {
+  command->allow_extras();
+  return command->add_option_function<std::string>(
+      name, [&values](const std::string& value) { values.push_back(value); }, help);
+}
+
+void take_more_arguments(const CLI::App* command, std::vector<std::string>& values) {
+  const std::vector<std::string> more = command->remaining();
+  for (const std::string& value : more) {
+    if (value.starts_with('-')) throw CLI::ExtrasError(command->get_name(), more);
+  }
+  values.insert(values.end(), more.begin(), more.end());
 }
 
 void add_threads_option(CLI::App* command, std::size_t& threads) {

@@ -24,11 +24,20 @@ double parse_number(std::string_view option, std::string_view text, double min, 
 std::uint64_t parse_seed(std::string_view option, std::string_view text);  // [0, 2^64)
 std::vector<TokenId> parse_ids(std::string_view option, std::string_view text);  // "1,2,3"
 
+// Those ids, all in the model's vocabulary. Errors (kUsage).
+std::vector<TokenId> given_ids(const Model& model, std::string_view option, std::string_view text);
+
 // Options that take such numbers; `value` keeps what it holds where the option is not given.
 CLI::Option* add_integer(CLI::App* command, const std::string& name, std::size_t& value,
                          std::int64_t min, std::int64_t max, const std::string& help);
 CLI::Option* add_number(CLI::App* command, const std::string& name, float& value, double min,
                         double max, const std::string& help);
+
+// Any number of arguments, each as it stands: of a vector's, the parser would take "[a,b]" apart. It knows
+// the first alone; the command's callback takes what is left over. Errors: an option among it.
+CLI::Option* add_arguments(CLI::App* command, const std::string& name, std::vector<std::string>& values,
+                           const std::string& help);
+void take_more_arguments(const CLI::App* command, std::vector<std::string>& values);
 
 // -t; `threads` is 0 where neither it nor KINGLET_THREADS is given: the cores this process may use.
 void add_threads_option(CLI::App* command, std::size_t& threads);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -95,30 +96,59 @@ void print_calibration(const dense::Calibration& calibration) {
 
 std::string shape_of(const dense::Probe& probe) {
   std::string shape = fmt::format("{} probe of {} features, L2 {}", name_of(probe.kind), probe.network.in(), probe.l2);
+  if (probe.text) shape += fmt::format(", layer {}", probe.text->layer ? fmt::format("{}", *probe.text->layer) : "final");
   if (probe.classes.empty()) return shape + ", a number";
   return shape + fmt::format(", {} classes", probe.classes.size());
 }
 
+Json layer_of(const dense::TextFeatures& text) { return text.layer ? Json(*text.layer) : Json("final"); }
+
+Json json_of(const dense::Fit& fit, const std::vector<std::string>& sets) {
+  Json list = Json::array();
+  for (const dense::Candidate& candidate : fit.candidates) {
+    Json json = {{"l2", candidate.l2}, {"loss", candidate.loss}};
+    if (!sets.empty()) json["layer"] = sets[candidate.set];
+    if (!fit.probe.classes.empty()) json["accuracy"] = candidate.accuracy;
+    list.push_back(json);
+  }
+  return list;
+}
+
+// Of several layers, each with its best L2; of one, every L2.
+std::vector<dense::Candidate> shown_of(const dense::Fit& fit, const std::vector<std::string>& sets) {
+  if (sets.empty()) return fit.candidates;
+  std::vector<dense::Candidate> best(sets.size(), {.loss = std::numeric_limits<double>::infinity()});
+  for (const dense::Candidate& candidate : fit.candidates) {
+    if (candidate.loss <= best[candidate.set].loss) best[candidate.set] = candidate;
+  }
+  return best;
+}
+
+void print_candidates(const dense::Fit& fit, const std::vector<std::string>& sets) {
+  const bool has_classes = !fit.probe.classes.empty();
+  print_line(fmt::format("{}      L2  mean loss{} of rows left out", sets.empty() ? "" : "layer  ", has_classes ? ", accuracy" : ""));
+  for (const dense::Candidate& candidate : shown_of(fit, sets)) {
+    const bool is_kept = candidate.set == fit.set && candidate.l2 == fit.probe.l2;
+    print_line(fmt::format("{}{:>8}  {:<9.6g}{}{}", sets.empty() ? "" : fmt::format("{:>5}  ", sets[candidate.set]),
+                           candidate.l2, candidate.loss, has_classes ? fmt::format("  {:.4f}", candidate.accuracy) : "",
+                           is_kept ? "  <- kept" : ""));
+  }
+}
+
 }  // namespace
 
-void print_fit(const dense::Fit& fit, const dense::Evaluation& on_its_examples, Format format) {
+void print_fit(const dense::Fit& fit, const std::vector<std::string>& sets, const dense::Evaluation& on_its_examples,
+               Format format) {
   const dense::Probe& probe = fit.probe;
   if (format == Format::kJson) {
-    Json candidates = Json::array();
-    for (const dense::Candidate& candidate : fit.candidates) {
-      candidates.push_back({{"l2", candidate.l2}, {"loss", candidate.loss}});
-    }
-    print_json({{"kind", name_of(probe.kind)},
-                {"features", probe.network.in()},
-                {"l2", probe.l2},
-                {"candidates", candidates},
-                {"fitted", json_of(probe, on_its_examples)}});
-    return;
+    Json json = {{"kind", name_of(probe.kind)}, {"features", probe.network.in()}};
+    if (probe.text) json["layer"] = layer_of(*probe.text);
+    json["l2"] = probe.l2;
+    json["candidates"] = json_of(fit, sets);
+    json["fitted"] = json_of(probe, on_its_examples);
+    return print_json(json);
   }
-  if (!fit.candidates.empty()) print_line("      L2  mean loss of rows left out");
-  for (const dense::Candidate& candidate : fit.candidates) {
-    print_line(fmt::format("{:>8}  {:.6g}{}", candidate.l2, candidate.loss, candidate.l2 == probe.l2 ? "  <- kept" : ""));
-  }
+  if (!fit.candidates.empty()) print_candidates(fit, sets);
   print_line(shape_of(probe));
   print_line("on the examples it was fitted to: " + summary(on_its_examples));
 }

@@ -2,6 +2,9 @@
 
 // What `probe` prints. Text for people; under --json one document, every digit.
 
+#include <string>
+#include <vector>
+
 #include "dense/evaluation.h"
 #include "dense/probe.h"
 
@@ -9,8 +12,9 @@ namespace kinglet::cli {
 
 enum class Format { kText, kJson };
 
-// The fit, and how it does on the examples it was fitted to.
-void print_fit(const dense::Fit& fit, const dense::Evaluation& on_its_examples, Format format);
+// The fit, and how it does on the examples it was fitted to. `sets`: the names of the features that it
+// chose from, layers; none where there was no such choice.
+void print_fit(const dense::Fit& fit, const std::vector<std::string>& sets, const dense::Evaluation& on_its_examples, Format format);
 
 void print_evaluation(const dense::Probe& probe, const dense::Evaluation& evaluation, Format format);
 

@@ -42,19 +42,30 @@ Pair nearest_pair(const dense::Matrix& cosines) {
   return best;
 }
 
+// Long names would make wide columns: they stand in front of their rows, and numbers over the columns.
 void print_table(const dense::VectorTable& table, const dense::Matrix& cosines) {
+  constexpr std::size_t kLongName = 16;
   std::vector<std::string> names;
   std::size_t width = 6;  // "-0.123"
   for (std::size_t i = 0; i < table.rows(); ++i) {
     names.push_back(printable(table.name(i)));
     width = std::max(width, names.back().size());
   }
+  std::vector<std::string> heads = names;
+  if (width > kLongName) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      heads[i] = fmt::format("{}", i + 1);
+      names[i] = fmt::format("{} {}", heads[i], names[i]);
+      width = std::max(width, names[i].size());
+    }
+  }
+  const std::size_t column = width > kLongName ? 6 : width;
   std::string head(width, ' ');
-  for (const std::string& name : names) head += fmt::format("  {:>{}}", name, width);
+  for (const std::string& name : heads) head += fmt::format("  {:>{}}", name, column);
   print_line(head);
   for (std::size_t i = 0; i < names.size(); ++i) {
     std::string line = fmt::format("{:<{}}", names[i], width);
-    for (const double cosine : cosines.row(i)) line += fmt::format("  {:>{}}", three_digits(cosine), width);
+    for (const double cosine : cosines.row(i)) line += fmt::format("  {:>{}}", three_digits(cosine), column);
     print_line(line);
   }
 }

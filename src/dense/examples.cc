@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -26,27 +27,32 @@ bool is_npy(const File& file) {
   return io::starts_as_npy(start);
 }
 
-Examples of_lines(const File& file) {
-  const std::string name = file.name();
-  Examples examples;
-  Origin& origin = examples.vectors.origin;
-  origin.file = name;
-  RowCollector rows(origin);
-  LabelCollector labels(origin);
-  for_each_json_line(file.read_all(kMaxTextBytes), name, [&](const json& line, std::size_t number) {
+// Calls `take` with each line, an object, and the member that is its label. `wants`: what it should have.
+void for_each_example(const File& file, Origin& origin, const char* wants,
+                      const std::function<void(const json& line, const json& label)>& take) {
+  origin.file = file.name();
+  for_each_json_line(file.read_all(kMaxTextBytes), origin.file, [&](const json& line, std::size_t number) {
     const std::size_t row = origin.lines.size();
     origin.lines.push_back(number);
-    const auto need = [&](std::initializer_list<const char*> keys) -> const json& {
-      for (const char* key : keys) {
-        if (const auto found = line.find(key); found != line.end()) return *found;
-      }
-      throw origin.error(fmt::format("a line has no \"{}\"", *keys.begin()), row);
-    };
-    if (!line.is_object()) throw origin.error("not an object with \"x\" and \"y\"", row);
-    rows.add(need({"x"}));
-    labels.add(need({"y", "label"}));
+    if (!line.is_object()) throw origin.error(fmt::format("not an object with {} and a label", wants), row);
+    const auto y = line.find("y"), label = line.find("label");
+    if (y == line.end() && label == line.end()) throw origin.error("a line has no \"y\" and no \"label\"", row);
+    take(line, y != line.end() ? *y : *label);
   });
-  if (rows.rows() == 0) throw refused("no examples").in(name);
+  if (origin.lines.empty()) throw refused("no examples").in(origin.file);
+}
+
+Examples of_lines(const File& file) {
+  Examples examples;
+  Origin& origin = examples.vectors.origin;
+  RowCollector rows(origin);
+  LabelCollector labels(origin);
+  for_each_example(file, origin, "\"x\"", [&](const json& line, const json& label) {
+    const auto x = line.find("x");
+    if (x == line.end()) throw origin.error("a line has no \"x\"", origin.lines.size() - 1);
+    rows.add(*x);
+    labels.add(label);
+  });
   examples.vectors.values = rows.take();
   examples.labels = labels.take();
   return examples;
@@ -120,6 +126,32 @@ Examples read_examples(const std::filesystem::path& features, const std::filesys
         .found(fmt::format("{}", examples.labels.names.size()))
         .allowed(fmt::format("{}", examples.rows()));
   }
+  return examples;
+}
+
+bool has_texts(const std::filesystem::path& path) {
+  const File file = File::open(path);
+  if (is_npy(file)) return false;
+  std::string content = file.read_all(kMaxTextBytes);
+  const std::size_t first = std::min(content.find_first_not_of(" \t\r\n"), content.size());
+  const json line = json::parse(content.substr(first, content.find('\n', first) - first), nullptr, false);
+  return line.is_object() && line.contains("text") && !line.contains("x");
+}
+
+TextExamples read_text_examples(const std::filesystem::path& path) {
+  const File file = File::open(path);
+  TextExamples examples;
+  Origin& origin = examples.origin;
+  LabelCollector labels(origin);
+  for_each_example(file, origin, "\"text\"", [&](const json& line, const json& label) {
+    const auto text = line.find("text");
+    if (text == line.end() || !text->is_string()) {
+      throw origin.error("a line has no \"text\" that is a string", origin.lines.size() - 1);
+    }
+    examples.texts.push_back(text->get<std::string>());
+    labels.add(label);
+  });
+  examples.labels = labels.take();
   return examples;
 }
 

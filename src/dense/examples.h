@@ -52,6 +52,19 @@ struct Examples {
 // `labels` is empty for JSON lines, which have them. Errors (kRefused): naming file and line.
 Examples read_examples(const std::filesystem::path& features, const std::filesystem::path& labels);
 
+// Labelled texts, whose features are still to be made: {"text": "...", "label": ...} a line; "y" says the
+// same as "label".
+struct TextExamples {
+  std::vector<std::string> texts;
+  Labels labels;  // as many
+  Origin origin;
+};
+
+// Whether the first line is such a one: it has "text" and no "x".
+bool has_texts(const std::filesystem::path& path);
+// Errors (kRefused): naming file and line.
+TextExamples read_text_examples(const std::filesystem::path& path);
+
 // The rows named.
 Matrix rows_of(const Matrix& matrix, std::span<const std::size_t> rows);
 

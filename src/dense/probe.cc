@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "base/team.h"
 #include "base/text.h"
 #include "dense/gradients.h"
 #include "dense/linear_fit.h"
@@ -101,14 +102,26 @@ Network fit_network(const Problem& problem, const FitOptions& options, double l2
                        {.hidden = options.hidden, .epochs = options.epochs, .l2 = l2, .seed = options.seed});
 }
 
-double total_loss(const Network& network, const Problem& problem) {
-  double total = 0;
+// How a network does on rows that it was not fitted to.
+struct Judgement {
+  double loss = 0;  // of all rows together
+  std::size_t right = 0;
+};
+
+bool is_right(const Problem& problem, std::span<const double> outputs, std::span<const double> targets) {
+  if (problem.last == Activation::kSigmoid) return (outputs[0] > 0.5) == (targets[0] > 0.5);
+  return outputs.size() > 1 && best_class(outputs) == best_class(targets);
+}
+
+Judgement judge(const Network& network, const Problem& problem) {
+  Judgement result;
   Trace trace;
   for (std::size_t n = 0; n < problem.x.rows(); ++n) {
     network.forward(problem.x.row(n), trace);
-    total += loss_of(network, loss_behind(problem.last), trace, problem.targets.row(n));
+    result.loss += loss_of(network, loss_behind(problem.last), trace, problem.targets.row(n));
+    result.right += is_right(problem, trace.outputs.back(), problem.targets.row(n)) ? 1 : 0;
   }
-  return total;
+  return result;
 }
 
 // The fold of each row: of every class (and of numbers, which are all of one) as many in each as can be.
@@ -127,50 +140,78 @@ Problem part_of(const Problem& problem, std::span<const std::size_t> rows) {
   return {rows_of(problem.x, rows), rows_of(problem.targets, rows), problem.last};
 }
 
-std::vector<Candidate> cross_validate(const Problem& problem, const std::vector<std::size_t>& folds,
-                                      const FitOptions& options) {
+// Each L2 on the rows of one fold, fitted to the others: each fit starts from the one before.
+std::vector<Judgement> judge_fold(const Problem& problem, const std::vector<std::size_t>& folds, std::size_t fold,
+                                  const FitOptions& options) {
+  std::vector<std::size_t> kept, left_out;
+  for (std::size_t n = 0; n < folds.size(); ++n) (folds[n] == fold ? left_out : kept).push_back(n);
+  const Problem fitted = part_of(problem, kept), judged = part_of(problem, left_out);
+  std::vector<Judgement> result;
+  std::optional<Network> network;
+  for (const double l2 : options.l2) {
+    network = fit_network(fitted, options, l2, network ? &*network : nullptr);
+    result.push_back(judge(*network, judged));
+  }
+  return result;
+}
+
+// Sets and folds are dealt out to threads; sums are made afterwards, in the order of the folds.
+std::vector<Candidate> cross_validate(std::span<const Problem> problems, const std::vector<std::size_t>& folds,
+                                      const FitOptions& options, std::size_t threads) {
+  const std::size_t tasks = problems.size() * options.folds;
+  std::vector<std::vector<Judgement>> judgements(tasks);
+  Team team(std::min(threads, tasks));
+  team.run_throwing([&](const Member& me) {
+    for (Range task = me.take(tasks, 1); !task.empty(); task = me.take(tasks, 1)) {
+      judgements[task.begin] = judge_fold(problems[task.begin / options.folds], folds, task.begin % options.folds, options);
+    }
+  });
   std::vector<Candidate> candidates;
-  for (const double l2 : options.l2) candidates.push_back({.l2 = l2});
-  for (std::size_t fold = 0; fold < options.folds; ++fold) {
-    std::vector<std::size_t> kept, left_out;
-    for (std::size_t n = 0; n < folds.size(); ++n) (folds[n] == fold ? left_out : kept).push_back(n);
-    const Problem fitted = part_of(problem, kept), judged = part_of(problem, left_out);
-    std::optional<Network> network;
-    for (Candidate& candidate : candidates) {
-      network = fit_network(fitted, options, candidate.l2, network ? &*network : nullptr);
-      candidate.loss += total_loss(*network, judged) / static_cast<double>(folds.size());
+  const auto rows = static_cast<double>(folds.size());
+  for (std::size_t set = 0; set < problems.size(); ++set) {
+    for (std::size_t i = 0; i < options.l2.size(); ++i) {
+      Candidate& candidate = candidates.emplace_back(Candidate{.set = set, .l2 = options.l2[i]});
+      for (std::size_t fold = 0; fold < options.folds; ++fold) {
+        const Judgement& judgement = judgements[set * options.folds + fold][i];
+        candidate.loss += judgement.loss / rows;
+        candidate.accuracy += static_cast<double>(judgement.right) / rows;
+      }
     }
   }
   return candidates;
 }
 
-double best_of(const std::vector<Candidate>& candidates) {
+const Candidate& best_of(const std::vector<Candidate>& candidates) {
   const auto is_better = [](const Candidate& a, const Candidate& b) {
-    return a.loss != b.loss ? a.loss < b.loss : a.l2 > b.l2;
+    if (a.loss != b.loss) return a.loss < b.loss;
+    return a.set != b.set ? a.set < b.set : a.l2 > b.l2;
   };
-  return std::ranges::min_element(candidates, is_better)->l2;
+  return *std::ranges::min_element(candidates, is_better);
 }
 
-Fit fit(const Examples& examples, const FitOptions& options) {
-  check_features(examples.vectors);
+Fit fit(std::span<const Examples> sets, const FitOptions& options, std::size_t threads) {
+  const Examples& examples = sets.front();
+  for (const Examples& set : sets) check_features(set.vectors);
   const std::vector<std::string> classes = wanted_classes(examples, options);
-  const Problem problem = problem_of(examples, classes, options.kind);
+  std::vector<Problem> problems;
+  for (const Examples& set : sets) problems.push_back(problem_of(set, classes, options.kind));
   Fit result;
-  double l2 = options.l2.front();
-  if (options.l2.size() > 1) {
+  Candidate best{.l2 = options.l2.front()};
+  if (sets.size() * options.l2.size() > 1) {
     if (options.folds > examples.rows()) {
       throw usage_error("more folds than examples")
           .at("folds")
           .found(fmt::format("{}", options.folds))
           .allowed(fmt::format("up to {}", examples.rows()));
     }
-    result.candidates = cross_validate(problem, folds_of(examples, classes, options), options);
-    l2 = best_of(result.candidates);
+    result.candidates = cross_validate(problems, folds_of(examples, classes, options), options, threads);
+    best = best_of(result.candidates);
   }
+  result.set = best.set;
   result.probe = {.kind = options.kind,
-                  .network = fit_network(problem, options, l2, nullptr),
+                  .network = fit_network(problems[best.set], options, best.l2, nullptr),
                   .classes = classes,
-                  .l2 = l2,
+                  .l2 = best.l2,
                   .rows = examples.rows()};
   return result;
 }
@@ -186,12 +227,14 @@ std::optional<ProbeKind> probe_kind_named(std::string_view name) {
   return std::nullopt;
 }
 
-Fit fit_probe(const Examples& examples, const FitOptions& options) {
+Fit fit_probe(const Examples& examples, const FitOptions& options) { return fit_probe({&examples, 1}, options, 1); }
+
+Fit fit_probe(std::span<const Examples> sets, const FitOptions& options, std::size_t threads) {
   try {
-    return fit(examples, options);
+    return fit(sets, options, threads);
   } catch (Error& error) {
     // What the mathematics refuses knows of no file.
-    if (error.file().empty()) error.in(examples.vectors.origin.file);
+    if (error.file().empty()) error.in(sets.front().vectors.origin.file);
     throw;
   }
 }

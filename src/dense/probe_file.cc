@@ -41,6 +41,40 @@ void check_classes(const Probe& probe, const std::string& file) {
   }
 }
 
+nlohmann::ordered_json json_of(const TextFeatures& text) {
+  using Json = nlohmann::ordered_json;
+  // A name from a path may be no UTF-8 and would make no JSON.
+  return {{"layer", text.layer ? Json(*text.layer) : Json("final")},
+          {"pooling", text.pooling},
+          {"normalized", text.normalized},
+          {"model",
+           {{"name", printable(text.model)},
+            {"layers", text.layers},
+            {"width", text.width},
+            {"vocabulary", text.vocabulary},
+            {"fingerprint", text.fingerprint}}}};
+}
+
+TextFeatures text_features_of(const Metadata& about) {
+  const Metadata model = about.object("model");
+  const auto size = [&](const char* key, std::int64_t min) { return static_cast<std::size_t>(model.integer(key, min)); };
+  TextFeatures text{.layer = {},
+                    .pooling = about.string("pooling"),
+                    .normalized = about.boolean("normalized"),
+                    .model = model.string("name"),
+                    .layers = size("layers", 0),
+                    .width = size("width", 1),
+                    .vocabulary = size("vocabulary", 1),
+                    .fingerprint = model.numbers("fingerprint")};
+  const bool is_named = about.has("layer") && about.json().at("layer").is_string();
+  if (!is_named) {
+    text.layer = static_cast<std::size_t>(about.integer("layer", 0));
+  } else if (const std::string name = about.string("layer"); name != "final") {
+    throw refused("an unknown layer").in(about.file()).at("config.probe.text.layer").found(kinglet::quoted(name)).allowed("a number, \"final\"");
+  }
+  return text;
+}
+
 }  // namespace
 
 void write_probe(const std::filesystem::path& path, const Probe& probe) {
@@ -48,6 +82,7 @@ void write_probe(const std::filesystem::path& path, const Probe& probe) {
   if (!probe.classes.empty()) about["classes"] = probe.classes;
   about["l2"] = probe.l2;
   about["rows"] = probe.rows;
+  if (probe.text) about["text"] = json_of(*probe.text);
   OutputFile file(path);
   file.write(network_json(probe.network, {{"probe", about}}));
   file.commit();
@@ -74,6 +109,7 @@ Probe open_probe(const std::filesystem::path& path) {
   }
   probe.l2 = about.number("l2");
   probe.rows = static_cast<std::size_t>(about.integer("rows", 0, std::numeric_limits<std::int64_t>::max()));
+  if (about.has("text")) probe.text = text_features_of(about.object("text"));
   return probe;
 }
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "base/checked.h"
@@ -41,6 +42,9 @@ struct Batch {
   std::span<const SequenceRows> sequences;     // their rows add up to T
   std::span<const std::size_t> wanted;         // rows whose logits are wanted, ascending
   LogitsSink* sink = nullptr;                  // where they go, slice by slice; null: all are kept
+  // How far the pass goes: 0 the embedding alone, N the first N blocks, L + 1 the final norm of the
+  // wanted rows too; from L + 2 on their logits.
+  std::size_t depth = std::numeric_limits<std::size_t>::max();
 
   std::size_t size() const { return tokens.empty() ? vectors.count : tokens.size(); }
 };

@@ -41,6 +41,10 @@ class Recorder {
     }
   }
 
+  void add(const std::string& name, std::span<const float> values) {
+    entry(name, {values.size()}).values.assign(values.begin(), values.end());
+  }
+
   void write(std::span<const TokenId> ids, const std::filesystem::path& path) const {
     std::vector<io::TensorPlan> plans = {{"ids", DType::kI32, {ids.size()}}};
     for (const Recorded& recorded : recorded_) {
@@ -109,6 +113,7 @@ void dump_activations(const Model& model, std::span<const TokenId> ids, const Du
                     .wanted = std::span(wanted).first(rows)},
                    &tap);
   }
+  if (!options.pooled.empty()) recorder.add("pooled", options.pooled);
   recorder.write(ids, path);
 }
 

@@ -17,6 +17,7 @@ struct DumpOptions {
   std::size_t threads = 0;
   std::size_t chunk = 128;
   bool attention = false;  // layers.{i}.attn_probs too: (T, H, S), large
+  std::span<const float> pooled = {};  // what became of the tokens, where there is such a vector
 };
 
 // Evaluates `ids` (not empty, in the vocabulary) and writes the file. Errors: kUsage, kRuntime.

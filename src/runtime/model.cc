@@ -131,6 +131,8 @@ Model::~Model() = default;
 const std::string& Model::file() const { return parts_->file; }
 const std::string& Model::format() const { return parts_->format; }
 std::size_t Model::vocabulary() const { return parts_->model->shape().vocabulary; }
+std::size_t Model::layers() const { return parts_->model->shape().layers; }
+std::size_t Model::width() const { return parts_->model->shape().width; }
 std::size_t Model::context() const { return parts_->model->shape().context; }
 std::size_t Model::weight_bytes() const { return parts_->model->weight_bytes(); }
 const Tokenizer* Model::tokenizer() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "arch/model.h"
+#include "kinglet/embed.h"
 #include "kinglet/model.h"
 #include "kinglet/sampler.h"
 #include "kinglet/tokenizer.h"
@@ -23,6 +24,7 @@ struct Model::Parts {
   std::vector<TokenId> end_ids;
   SamplerOptions sampling;
   std::string chat_template;
+  Pooling pooling = Pooling::kMean;  // what the model was trained to be embedded by
   std::vector<std::string> warnings;
 };
 

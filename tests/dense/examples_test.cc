@@ -29,6 +29,19 @@ TEST(Examples, ReadLinesWithVectorsAndLabels) {
   EXPECT_EQ(booleans.labels.names, (Names{"true", "false"}));
 }
 
+TEST(Examples, MayBeTexts) {
+  const test::TempDir folder;
+  const auto path = folder.write("t.jsonl", "\n{\"text\": \"The fox\", \"label\": \"a\"}\n\n{\"y\": \"b\", \"text\": \"\"}\n");
+  EXPECT_TRUE(has_texts(path));
+  const TextExamples examples = read_text_examples(path);
+  EXPECT_EQ(examples.texts, (Names{"The fox", ""}));
+  EXPECT_EQ(examples.labels.names, (Names{"a", "b"}));
+  EXPECT_EQ(examples.origin.lines, (std::vector<std::size_t>{2, 4}));
+  for (const char* other : {"", "{\"x\": [1], \"text\": \"about it\", \"y\": 1}\n", "{\"text\"\n", "[1]\n", "{\"label\": 1}\n"}) {
+    EXPECT_FALSE(has_texts(folder.write("o.jsonl", other))) << other;
+  }
+}
+
 TEST(Examples, ReadLabelsBesideAnArray) {
   const test::TempDir folder;
   const auto x = folder.path() / "x.npy", y = folder.path() / "y.npy";

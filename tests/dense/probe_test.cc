@@ -81,6 +81,36 @@ TEST(Probe, ChoosesL2ByRowsLeftOut) {
   EXPECT_NEAR(by_rows.candidates[0].loss, by_hand, 1e-10 * by_hand);
 }
 
+// Several sets of features of the same examples: the one that tells the labels is found, and what it is
+// judged by does not depend on how many threads judge.
+TEST(Probe, ChoosesTheFeaturesThatTellTheLabels) {
+  const Examples told = planted_examples(120, 1);
+  std::vector<Examples> sets(4, told);
+  for (const std::size_t set : {0, 1, 3}) sets[set].vectors.values = Matrix(120, kWidth, random_values(120 * kWidth, 50 + set));
+  const FitOptions options = {.l2 = {0.1, 10}};
+  const Fit alone = fit_probe(sets, options, 1);
+  EXPECT_EQ(alone.set, 2u);
+  ASSERT_EQ(alone.candidates.size(), 8u);
+  EXPECT_EQ(alone.candidates[5].set, 2u);
+  EXPECT_EQ(alone.candidates[5].l2, 10);
+  EXPECT_GT(std::max(alone.candidates[4].accuracy, alone.candidates[5].accuracy), 0.75);  // 5 deviations
+  EXPECT_NEAR(alone.candidates[0].accuracy, 0.5, 0.2);  // 4
+  for (const std::size_t threads : {2, 3}) {
+    const Fit together = fit_probe(sets, options, threads);
+    EXPECT_EQ(together.probe.network.layers[0].weight, alone.probe.network.layers[0].weight);
+    for (std::size_t i = 0; i < 8; ++i) {
+      EXPECT_EQ(together.candidates[i].loss, alone.candidates[i].loss);
+      EXPECT_EQ(together.candidates[i].accuracy, alone.candidates[i].accuracy);
+    }
+  }
+  // One set is what it is alone.
+  const Fit one = fit_probe(told, options);
+  EXPECT_EQ(one.candidates[0].loss, alone.candidates[4].loss);
+  EXPECT_EQ(one.probe.network.layers[0].weight, alone.probe.network.layers[0].weight);
+  // A choice of features alone is one, too.
+  EXPECT_EQ(fit_probe(sets, {.l2 = {1}}, 2).candidates.size(), 4u);
+}
+
 TEST(Probe, ComesBackFromItsFileBitForBit) {
   const test::TempDir folder;
   const Examples examples = planted_examples(60, 3);
@@ -94,6 +124,27 @@ TEST(Probe, ComesBackFromItsFileBitForBit) {
     EXPECT_EQ(back.l2, 0.5);
     EXPECT_EQ(back.rows, 60u);
     EXPECT_EQ(scores_of(back, examples.vectors), scores_of(probe, examples.vectors));
+    EXPECT_FALSE(back.text);
+  }
+}
+
+TEST(Probe, KeepsHowItsTextsBecameVectors) {
+  const test::TempDir folder;
+  Probe probe = fit_probe(planted_examples(60, 3), {.l2 = {0.5}}).probe;
+  for (const std::optional<std::size_t> layer : {std::optional<std::size_t>(3), std::optional<std::size_t>()}) {
+    probe.text = {.layer = layer, .pooling = "cls", .normalized = false, .model = "a \"model\"\xff", .layers = 5,
+                  .width = 24, .vocabulary = 99, .fingerprint = {0.1, -1e-300}};
+    write_probe(folder.path() / "probe.json", probe);
+    const Probe back = open_probe(folder.path() / "probe.json");
+    ASSERT_TRUE(back.text);
+    EXPECT_EQ(back.text->layer, layer);
+    EXPECT_EQ(back.text->pooling, "cls");
+    EXPECT_FALSE(back.text->normalized);
+    EXPECT_EQ(back.text->model, "a \"model\"\\xff");
+    EXPECT_EQ(back.text->layers, 5u);
+    EXPECT_EQ(back.text->width, 24u);
+    EXPECT_EQ(back.text->vocabulary, 99u);
+    EXPECT_EQ(back.text->fingerprint, probe.text->fingerprint);
   }
 }
 
