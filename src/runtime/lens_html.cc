@@ -40,6 +40,18 @@ std::string base64(std::span<const std::uint8_t> bytes) {
   return text;
 }
 
+// Text as JSON can hold it: bytes that are no whole character, as tokens can be, as \xNN.
+std::string as_utf8(std::string_view bytes) {
+  std::string text;
+  while (!bytes.empty()) {
+    const std::size_t length = utf8_length(bytes);
+    if (length == 0) text += fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes[0]));
+    text += bytes.substr(0, length);
+    bytes.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return text;
+}
+
 // A number for a page: four digits after the point.
 double rounded(double value) { return std::round(value * 1e4) / 1e4; }
 
@@ -80,7 +92,7 @@ class Words {
   explicit Words(const Model& model) : model_(model) {}
 
   std::size_t of(TokenId before, TokenId id) {
-    const auto [at, is_new] = index_.try_emplace(token_text(model_, before, id), list_.size());
+    const auto [at, is_new] = index_.try_emplace(as_utf8(token_text(model_, before, id)), list_.size());
     if (is_new) list_.push_back(at->first);
     return at->second;
   }
@@ -145,7 +157,7 @@ Json json_of(const AblationSweep& sweep) {
 // JSON inside an element: no "<" that could end it.
 std::string embedded(const Json& json) {
   std::string text;
-  for (const char c : json.dump(-1, ' ', false, Json::error_handler_t::replace)) {
+  for (const char c : json.dump()) {
     c == '<' ? text += "\\u003c" : text += c;
   }
   return text;
@@ -172,8 +184,10 @@ more of it the head takes. Choose a head below.</p>
 <p class='scale'>0 <canvas id='scale' width='110' height='10' aria-hidden='true'></canvas> 1, by the square root <span id='pair'></span></p>
 </div>
 </div>
+<div id='all-heads'>
 <h3>All heads</h3>
 <div class='heads' id='heads'></div>
+</div>
 </section>
 )html";
 
@@ -210,7 +224,8 @@ constexpr std::string_view kPolicy =
 void write_html(const Model& model, const LensPage& page, const std::filesystem::path& path) {
   const nn::Shape& shape = shape_of(model);
   const bool has_attention = page.attention != nullptr && !page.attention->layers.empty();
-  Json data = {{"tokens", token_texts(model, page.ids)}};
+  Json data = {{"tokens", Json::array()}};
+  for (const std::string& text : token_texts(model, page.ids)) data["tokens"].push_back(as_utf8(text));
   if (has_attention) data["attention"] = json_of(*page.attention);
   if (page.logit_lens != nullptr) data["logits"] = json_of(model, page.ids, *page.logit_lens);
   if (page.sweep != nullptr) data["ablation"] = json_of(*page.sweep);
@@ -219,15 +234,15 @@ void write_html(const Model& model, const LensPage& page, const std::filesystem:
   std::string html = page_start("kinglet lens: " + model.file(), kLensPageStyle);
   html.insert(html.find("<title>"), kPolicy);
   html += fmt::format(
-      "<p class='kicker'>kinglet lens</p>\n<h1>{}</h1>\n<p class='dim'>{} tokens, {} layers of {} heads; {}, KV cache {}, "
+      "<p class='kicker'>kinglet lens</p>\n<h1>{}</h1>\n<p class='dim'>{} token{}, {} layers of {} heads; {}, KV cache {}, "
       "kernels {}, kinglet {}.</p>\n<noscript><p>This page draws with JavaScript, which is switched off here.</p></noscript>\n",
-      escaped(model.file()), page.ids.size(), shape.layers, shape.heads, escaped(model.format()), name_of(page.cache),
+      escaped(model.file()), page.ids.size(), page.ids.size() == 1 ? "" : "s", shape.layers, shape.heads, escaped(model.format()), name_of(page.cache),
       isa_in_use(), version());
   if (has_attention) html += kAttention;
   if (page.logit_lens != nullptr) html += kLogits;
   if (data.contains("ablation")) html += kAblation;
   html += fmt::format(
-      "<footer class='dim'>A dot is a space at a token’s start, ↵ the end of a line.{} The numbers themselves: "
+      "<footer class='dim'>A dot is a space at a token’s start, ↵ the end of a line, \\xNN a byte of a character.{} The numbers themselves: "
       "<code>kinglet lens --json</code>.</footer>\n<script type='application/json' id='data'>{}</script>\n<script>\n(() => {{\n"
       "\"use strict\";\n{}}})();\n</script>\n",
       has_attention ? " Attention weights are kept in steps of 1/255 on this page." : "", embedded(data), kLensPageScript);

@@ -1,5 +1,7 @@
 """kinglet lens as a user meets it, and against the reference. test_lens.py KINGLET SOURCE_DIR"""
+import base64
 import fcntl
+import html.parser
 import json
 import os
 import pty
@@ -35,6 +37,38 @@ def ids_of(ids):
 def log_softmax(x):
     x = x - x.max(axis=-1, keepdims=True)
     return x - numpy.log(numpy.exp(x).sum(axis=-1, keepdims=True))
+
+
+class Page(html.parser.HTMLParser):
+    """Checks that every element is closed in its turn; keeps tags, scripts and what could lead outside."""
+    VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.ids, self.outside, self.texts, self.policy = [], [], [], [], [], ""
+        self.feed(text)
+        self.close()
+        self.data = json.loads(self.texts[self.tags.index("script")])
+        self.script = self.texts[len(self.tags) - 1 - self.tags[::-1].index("script")]
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        self.tags.append(tag)
+        self.texts.append("")
+        self.ids.append(attrs.get("id"))
+        self.outside += [f"{name}={value}" for name, value in attrs.items() if name in ("src", "href", "srcset", "action")]
+        if attrs.get("http-equiv") == "Content-Security-Policy":
+            self.policy = attrs["content"]
+        if tag not in self.VOID:
+            self.open.append(len(self.tags) - 1)
+
+    def handle_endtag(self, tag):
+        if not self.open or self.tags[self.open.pop()] != tag:
+            raise AssertionError(f"</{tag}> closes nothing")
+
+    def handle_data(self, data):
+        if self.open:
+            self.texts[self.open[-1]] += data
 
 
 class Lens(unittest.TestCase):
@@ -229,6 +263,71 @@ class Lens(unittest.TestCase):
         self.assertEqual([line.split()[0] for line in lines[9:]],
                          [f"{head['layer']}.{head['head']}" for head in found["heads"][:10]])
 
+    # --- the page ---
+
+    def page(self, *arguments):
+        path = self.path("page.html")
+        self.run_it(*arguments, "--html", path)
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        page = Page(text)
+        self.assertEqual(page.open, [])
+        self.assertEqual(page.outside, [])
+        self.assertTrue(page.policy.startswith("default-src 'none';"))
+        self.assertEqual(page.tags.count("script"), 2)
+        for word in ("http:", "https:", "url(", "@import", "fetch(", "XMLHttpRequest", "NaN", "Infinity:"):
+            self.assertNotIn(word, text)
+        self.assertIn("prefers-color-scheme: dark", text)
+        # What the script looks for is there, or it is in a part that is left out.
+        parts = {"attention": page.data.get("attention"), "logits": page.data.get("logits"),
+                 "ablation": page.data.get("ablation")}
+        self.assertEqual([part for part in parts if part in page.ids], [part for part in parts if parts[part]])
+        if all(parts.values()):
+            self.assertLessEqual(set(re.findall(r'place\("([^"]+)"\)', page.script)), set(page.ids))
+        return page, len(text.encode())
+
+    def test_the_page_holds_what_json_says(self):
+        options = ["--ids", ",".join(str(i * i % 2000 + 20) for i in range(64)), "--ablate", "all", "--top", "4"]
+        page, size = self.page(*options)
+        self.assertLess(size, 2_000_000)
+        data = page.data
+        found = self.json(*options, "--attention", "--position", "all")
+        weights = numpy.array(found["attention"]["weights"])
+        kept = numpy.frombuffer(base64.b64decode(data["attention"]["weights"]), numpy.uint8)
+        rows, columns = numpy.tril_indices(64)
+        self.assertEqual(len(kept), 5 * 8 * len(rows))
+        numpy.testing.assert_allclose(kept / 255, weights[:, :, rows, columns].reshape(-1), rtol=0, atol=0.5 / 255 + 1e-6)
+        logits = data["logits"]
+        layers = [row for entry in found["logit_lens"] for row in entry["layers"]]
+        self.assertEqual(logits["ranks"], [row["rank"] for row in layers])
+        numpy.testing.assert_allclose(logits["entropies"], [row["entropy"] for row in layers], atol=6e-5)
+        numpy.testing.assert_allclose(logits["scores"], [row["log_probability"] for row in layers], atol=6e-5)
+        tops = [top for row in layers for top in row["top"]]
+        numpy.testing.assert_allclose(logits["probabilities"], [top["probability"] for top in tops], atol=6e-5)
+        for word, top in zip(logits["guesses"], tops):
+            if "\ufffd" not in top["text"]:
+                self.assertEqual(logits["words"][word], top["text"])
+        heads = {(head["layer"], head["head"]): head["changes"] for head in found["ablation"]["heads"]}
+        for i, (name, changes) in enumerate(zip(data["ablation"]["heads"], data["ablation"]["changes"])):
+            self.assertEqual(name, f"head {i // 8}.{i % 8}")
+            numpy.testing.assert_allclose(changes, heads[divmod(i, 8)], atol=6e-5)
+
+    def test_a_page_may_show_a_part_and_hostile_text_stays_text(self):
+        hostile = self.path("<script>&\"'`")
+        shutil.copytree(TINY, hostile)
+        page, _ = self.page("-m", hostile, *ids_of(range(6)))
+        self.assertIn("<script>&\"'`", page.texts[page.tags.index("h1")])
+        self.assertEqual(page.data["tokens"], [f"#{i}" for i in range(6)])
+        text = "</script><script>alert(1)</script><!-- \u00fc\u65e5 \n\t\x07"
+        page, _ = self.page("-p", text, "--ablate", "1.2", "--ablate", "0.0", "--layer", "1")
+        tokens = b"".join(re.sub(rb"\\x([0-9a-f]{2})", lambda m: bytes([int(m[1], 16)]), token.encode())
+                          for token in page.data["tokens"][1:])
+        self.assertEqual(tokens.decode(), text)
+        self.assertEqual(page.data["attention"]["layers"], [1])
+        self.assertEqual(page.data["ablation"]["heads"], ["heads 1.2, 0.0"])
+        page, _ = self.page("-p", "")  # one token
+        self.assertNotIn("ablation", page.data)
+
     # --- around it ---
 
     def test_a_text_may_come_from_anywhere(self):
@@ -257,9 +356,10 @@ class Lens(unittest.TestCase):
                 self.assertIn(said.encode(), done.stderr)
 
     def test_what_cannot_be_written_is_exit_1_and_leaves_nothing(self):
-        done = self.run_it("-p", TEXT, "--attention", "--npy", "/nowhere/file", code=1)
-        self.assertIn(b"/nowhere/file", done.stderr)
-        self.assertEqual(done.stdout, b"")
+        for option in ("--npy", "--html"):
+            done = self.run_it("-p", TEXT, "--attention", option, "/nowhere/file", code=1)
+            self.assertIn(b"/nowhere/file", done.stderr)
+            self.assertEqual(done.stdout, b"")
         with open("/dev/full", "wb") as full:
             done = subprocess.run([KINGLET, "lens", "-p", TEXT], stdout=full, stderr=subprocess.PIPE, check=False)
         self.assertEqual(done.returncode, 1)

@@ -123,7 +123,8 @@ function showAttention() {
     });
     place("heads").append(element("div", { class: "layer" }, `layer ${layer}`), row);
   });
-  place("heads").style.setProperty("--cell", columns <= 13 ? `calc((100% - ${columns - 1} * 8px) / ${columns})` : "54px");
+  place("heads").style.setProperty("--columns", columns <= 13 ? `repeat(${columns}, minmax(0, 132px))` : "repeat(auto-fill, minmax(54px, 1fr))");
+  place("all-heads").hidden = buttons.length === 1;
   const toTabOrder = roving(buttons, inColumns(columns, buttons.length), i => {
     now.layer = Math.floor(i / columns);
     now.head = i % columns;

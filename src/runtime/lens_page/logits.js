@@ -15,7 +15,7 @@ function showLogits() {
     for (let row = 0; row < rows; ++row) {
       const i = t * rows + row;
       const cell = element("td", { role: "gridcell", "aria-selected": "false" }, oneLine(words[data.logits.guesses[i * top]]));
-      cell.classList.toggle("hit", data.logits.ranks[i] === 1);
+      cell.classList.toggle("hit", t + 1 < T && data.logits.ranks[i] === 1);
       cell.addEventListener("pointerenter", () => show(i));
       cell.addEventListener("click", () => cell.focus());
       cells.push(cell);
@@ -38,10 +38,10 @@ function showLogits() {
     place("reading-name").textContent = `After ${quoted(tokens[t])}, ${row === 0 ? "the embedding" : `layer ${row - 1}`} says`;
     showBars(place("guesses"), Array.from({ length: top }, (_, k) => [
       oneLine(words[data.logits.guesses[i * top + k]]), data.logits.probabilities[i * top + k]]));
-    const facts = [["entropy", `${data.logits.entropies[i].toFixed(3)} nats`],
+    const facts = [["entropy, nats", data.logits.entropies[i].toFixed(3)],
                    [t + 1 < T ? "comes next" : "model’s choice", quoted(words[data.logits.next[t]])],
                    ["its rank", `${data.logits.ranks[i]}`],
-                   ["its log-probability", decimal(data.logits.scores[i], 3)]];
+                   ["its log p", decimal(data.logits.scores[i], 3)]];
     place("facts").replaceChildren(...facts.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)]));
   }
   function repaint() {
