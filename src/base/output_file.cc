@@ -13,7 +13,31 @@
 
 namespace kinglet {
 
-OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)), temporary_(path_) {
+namespace {
+
+// What a name stands for: a link is written through, not replaced.
+std::filesystem::path target_of(std::filesystem::path path) {
+  std::error_code none;
+  std::filesystem::path target = std::filesystem::canonical(path, none);
+  return none ? path : target;
+}
+
+bool is_stream(const std::filesystem::path& path) {
+  std::error_code none;
+  const auto status = std::filesystem::status(path, none);
+  return std::filesystem::exists(status) && !std::filesystem::is_regular_file(status) &&
+         !std::filesystem::is_directory(status);
+}
+
+}  // namespace
+
+OutputFile::OutputFile(std::filesystem::path path) : path_(target_of(std::move(path))) {
+  if (is_stream(path_)) {
+    descriptor_ = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor_ < 0) fail("cannot write");
+    return;
+  }
+  temporary_ = path_;
   temporary_ += fmt::format(".tmp.{}", ::getpid());
   descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor_ < 0) fail("cannot write");
@@ -22,7 +46,7 @@ OutputFile::OutputFile(std::filesystem::path path) : path_(std::move(path)), tem
 OutputFile::~OutputFile() {
   if (descriptor_ < 0) return;
   ::close(descriptor_);
-  ::unlink(temporary_.c_str());
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
 void OutputFile::write(std::span<const std::byte> bytes) {
@@ -35,6 +59,10 @@ void OutputFile::write(std::span<const std::byte> bytes) {
 }
 
 void OutputFile::commit() {
+  if (temporary_.empty()) {
+    if (::close(std::exchange(descriptor_, -1)) != 0) fail("cannot write");
+    return;
+  }
   if (::fsync(descriptor_) != 0) fail("cannot write");
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot rename to it");
   ::close(std::exchange(descriptor_, -1));

@@ -2,6 +2,7 @@
 
 // A file that appears under its name whole or not at all: written to <path>.tmp.<pid> in the same
 // directory, fsync, rename, fsync of the directory. Without commit() the half-made file is removed.
+// A link is followed. What is no regular file (a pipe, /dev/null) is written to as it is.
 // Errors: kRuntime, naming the path.
 
 #include <filesystem>
@@ -25,7 +26,8 @@ class OutputFile {
  private:
   [[noreturn]] void fail(std::string_view action) const;
 
-  std::filesystem::path path_, temporary_;
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;  // empty: written in place
   int descriptor_ = -1;
 };
 

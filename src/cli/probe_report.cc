@@ -101,6 +101,18 @@ std::string shape_of(const dense::Probe& probe) {
   return shape + fmt::format(", {} classes", probe.classes.size());
 }
 
+// A ridge probe of few features is its weights: "[bias, weight, weight, ...]".
+std::string weights_of(const dense::Probe& probe) {
+  const dense::Layer& layer = probe.network.layers.front();
+  std::vector<double> weights = layer.bias;
+  weights.insert(weights.end(), layer.weight.row(0).begin(), layer.weight.row(0).end());
+  return fmt::format("[{:.9g}]", fmt::join(weights, ", "));
+}
+
+bool is_short_equation(const dense::Probe& probe) {
+  return probe.kind == dense::ProbeKind::kRidge && probe.network.out() == 1 && probe.network.in() <= 16;
+}
+
 Json layer_of(const dense::TextFeatures& text) { return text.layer ? Json(*text.layer) : Json("final"); }
 
 Json json_of(const dense::Fit& fit, const std::vector<std::string>& sets) {
@@ -150,6 +162,7 @@ void print_fit(const dense::Fit& fit, const std::vector<std::string>& sets, cons
   }
   if (!fit.candidates.empty()) print_candidates(fit, sets);
   print_line(shape_of(probe));
+  if (is_short_equation(probe)) print_line("bias and weights: " + weights_of(probe));
   print_line("on the examples it was fitted to: " + summary(on_its_examples));
 }
 

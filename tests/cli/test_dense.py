@@ -258,6 +258,18 @@ class Probe(Case):
                 tensors = json.load(file)["tensors"]
             for found, wanted in zip(tensors["layers.0.bias"] + tensors["layers.0.weight"][0], data[key], strict=True):
                 self.assertAlmostEqual(found, wanted, delta=1e-12)
+        self.write("d.jsonl", rows)
+        printed = self.answer("probe", "fit", self.path("d.jsonl"), "--l2", "0", "-o", self.path("p.json"))
+        self.assertIn("bias and weights: [2.05643115, 1.46116836, -1.02498178, 0.446203343]\n", printed)
+
+    def test_the_commands_in_models_readme_print_what_it_says(self):
+        with open(os.path.join(SOURCE, "models/README.md"), encoding="utf-8") as file:
+            rows = [line.split(" | ") for line in file if line.count(" | ") == 2 and "kinglet " in line]
+        self.assertEqual(len(rows), 7)
+        for _, command, wanted in rows:
+            done = subprocess.run(["sh", "-c", command.strip("`").replace(r"\|", "|").replace("kinglet ", f'"{KINGLET}" ')], cwd=SOURCE,
+                                  stdout=subprocess.PIPE, check=True, timeout=60)
+            self.assertIn(wanted.strip(" `|\n"), done.stdout.decode(), command)
 
     def test_fits_are_the_same_each_time(self):
         files = []
