@@ -20,7 +20,7 @@ namespace kinglet {
 namespace {
 
 // Logits in memory at a time, where they need not stay: they are used while still in the cache.
-constexpr std::size_t kSliceBytes = 4 << 20;
+constexpr std::size_t kSliceBytes = 12 << 20;
 // Where those of a whole piece must stay.
 constexpr std::size_t kKeptBytes = 64 << 20;
 
