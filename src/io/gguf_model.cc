@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "dtype/format.h"
 #include "io/gguf.h"
+#include "io/gguf_names.h"
 #include "io/head_order.h"
 #include "io/tensor_table.h"
 #include "kinglet/error.h"
@@ -23,33 +24,6 @@ namespace {
 using nlohmann::json;
 
 // ---- tables ----
-
-enum class QkRows { kAsTheyAre, kInterleaved };
-
-struct Architecture {
-  std::string_view gguf;
-  const char* model_type;
-  QkRows qk_rows;
-};
-constexpr Architecture kArchitectures[] = {{"llama", "llama", QkRows::kInterleaved},
-                                           {"qwen2", "qwen2", QkRows::kAsTheyAre},
-                                           {"qwen3", "qwen3", QkRows::kAsTheyAre}};
-
-struct Renamed {
-  std::string_view gguf, kinglet;
-};
-constexpr Renamed kModelTensors[] = {{"token_embd.weight", "model.embed_tokens.weight"},
-                                     {"output_norm.weight", "model.norm.weight"},
-                                     {"output.weight", "lm_head.weight"},
-                                     {"output.bias", "lm_head.bias"}};
-// Inside "blk.N." and "model.layers.N.", before ".weight" or ".bias".
-constexpr Renamed kBlockTensors[] = {
-    {"attn_norm", "input_layernorm"},      {"attn_q", "self_attn.q_proj"},
-    {"attn_k", "self_attn.k_proj"},        {"attn_v", "self_attn.v_proj"},
-    {"attn_output", "self_attn.o_proj"},   {"attn_q_norm", "self_attn.q_norm"},
-    {"attn_k_norm", "self_attn.k_norm"},   {"ffn_norm", "post_attention_layernorm"},
-    {"ffn_gate", "mlp.gate_proj"},         {"ffn_up", "mlp.up_proj"},
-    {"ffn_down", "mlp.down_proj"}};
 
 constexpr std::int64_t kAnyInt = INT32_MAX;
 constexpr std::int64_t kMaxLayers = 1024;
@@ -89,28 +63,6 @@ constexpr TokenKey kTokenKeys[] = {
 constexpr std::uint64_t kMaxVocabulary = 1u << 20;
 
 // ---- names ----
-
-// "blk.12.attn_q.weight" -> "model.layers.12.self_attn.q_proj.weight"; unknown names as they are.
-std::string kinglet_name(std::string_view name) {
-  for (const Renamed& row : kModelTensors) {
-    if (row.gguf == name) return std::string(row.kinglet);
-  }
-  constexpr std::string_view kBlock = "blk.";
-  if (!name.starts_with(kBlock)) return std::string(name);
-  const std::string_view rest = name.substr(kBlock.size());
-  const std::size_t number_end = rest.find('.');
-  const std::size_t part_end = rest.rfind('.');
-  if (number_end == std::string_view::npos || part_end <= number_end) return std::string(name);
-  const std::string_view number = rest.substr(0, number_end);
-  const std::string_view part = rest.substr(number_end + 1, part_end - number_end - 1);
-  const std::string_view ending = rest.substr(part_end);
-  const bool is_number = !number.empty() && number.find_first_not_of("0123456789") == number.npos;
-  if (!is_number || (ending != ".weight" && ending != ".bias")) return std::string(name);
-  for (const Renamed& row : kBlockTensors) {
-    if (row.gguf == part) return fmt::format("model.layers.{}.{}{}", number, row.kinglet, ending);
-  }
-  return std::string(name);
-}
 
 // Which of q and k a tensor (in kinglet's naming) is.
 enum class Projection { kOther, kQuery, kKey };
@@ -359,19 +311,12 @@ std::uint64_t head_rows(const TensorInfo& tensor, const json& config) {
   return rows / count;
 }
 
-const Architecture* known_architecture(std::string_view name) {
-  for (const Architecture& row : kArchitectures) {
-    if (row.gguf == name) return &row;
-  }
-  return nullptr;
-}
-
-TensorTable table_of(const GgufHeader& header, const Architecture* known) {
+TensorTable table_of(const GgufHeader& header, const GgufArchitecture* known) {
   TensorTable table;
   for (const GgufTensor& tensor : header.tensors()) {
     TensorInfo info;
     info.name_in_file = tensor.name;
-    info.name = known != nullptr ? kinglet_name(tensor.name) : info.name_in_file;
+    info.name = known != nullptr ? kinglet_of_gguf(tensor.name) : info.name_in_file;
     info.dtype = tensor.dtype;
     info.shape = tensor.shape;
     info.nbytes = tensor.nbytes;
@@ -383,7 +328,7 @@ TensorTable table_of(const GgufHeader& header, const Architecture* known) {
 }
 
 json config_of(const GgufHeader& header, const std::string& architecture,
-               const Architecture* known, const TensorTable& table) {
+               const GgufArchitecture* known, const TensorTable& table) {
   const ConfigMaker make(header, architecture);
   json config = {{"model_type", known != nullptr ? known->model_type : architecture}};
   if (known != nullptr) config["hidden_act"] = "silu";
@@ -416,12 +361,12 @@ ModelFile open_gguf(File file) {
     throw refused("a key is missing").in(file.name()).at("general.architecture");
   }
   const std::string name = printable(*architecture);
-  const Architecture* known = known_architecture(*architecture);
+  const GgufArchitecture* known = gguf_architecture(*architecture);
 
   TensorTable table = table_of(*header, known);
   json config = config_of(*header, name, known, table), generation = json::object();
   std::vector<std::uint64_t> heads(table.all().size(), 0);
-  if (known != nullptr && known->qk_rows == QkRows::kInterleaved) {
+  if (known != nullptr && known->interleaves_qk) {
     for (std::size_t i = 0; i < heads.size(); ++i) {
       const TensorInfo& tensor = table.all()[i];
       if (projection_of(tensor.name) != Projection::kOther) heads[i] = head_rows(tensor, config);
