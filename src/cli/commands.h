@@ -11,7 +11,7 @@ void add_run(CLI::App& app, int& exit_code);
 void add_tokenize(CLI::App& app, int& exit_code);
 void add_detokenize(CLI::App& app);
 void add_inspect(CLI::App& app);
-void add_convert(CLI::App& app);
+void add_convert(CLI::App& app, int& exit_code);
 void add_verify(CLI::App& app, int& exit_code);
 void add_score(CLI::App& app, int& exit_code);
 void add_embed(CLI::App& app);

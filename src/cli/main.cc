@@ -79,7 +79,7 @@ int run(int argc, char** argv) {
     add_tokenize(app, exit_code);
     add_detokenize(app);
     add_inspect(app);
-    add_convert(app);
+    add_convert(app, exit_code);
     add_verify(app, exit_code);
     add_score(app, exit_code);
     add_embed(app);

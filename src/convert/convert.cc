@@ -1,147 +1,294 @@
 #include "convert/convert.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
+#include <nettle/sha2.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <nlohmann/json.hpp>
-#include <optional>
-#include <vector>
+#include <thread>
 
+#include "base/team.h"
 #include "base/text.h"
+#include "convert/partial.h"
 #include "dtype/format.h"
-#include "io/hf_writer.h"
-#include "io/open.h"
-#include "io/safetensors_writer.h"
+#include "io/head_order.h"
 
 namespace kinglet {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kPieceBytes = 4 << 20;  // of a tensor in memory at a time
+constexpr std::uint64_t kPieceBytes = 8 << 20;        // of a tensor in memory at a time, about
+constexpr std::uint64_t kCheckpointBytes = 128 << 20;  // of the target between two lines of the journal
 
-bool is_float(DType dtype) { return dtype <= DType::kBF16; }
+// ---- places ----
 
-std::optional<DType> wanted_dtype(const ConvertOptions& options) {
-  if (options.dtype.empty()) return std::nullopt;
-  const std::optional<DType> dtype = dtype::named(options.dtype);
-  if (dtype && is_float(*dtype)) return dtype;
-  throw usage_error("option --dtype").found(kinglet::quoted(options.dtype)).allowed("f32, f16, bf16");
+bool is_same(const fs::path& a, const fs::path& b) {
+  std::error_code none;
+  return fs::equivalent(a, b, none);
 }
 
-// Buffers that are no weights (positions, masks) are kept as they are.
-DType target_of(const TensorInfo& tensor, std::optional<DType> wanted) {
-  if (dtype::format_of(tensor.dtype).unpack == nullptr) return tensor.dtype;
-  if (wanted) return *wanted;
-  return is_float(tensor.dtype) ? tensor.dtype : DType::kF32;
-}
-
-void copy_tensor(const TensorSource& source, const TensorInfo& tensor, DType target,
-                 io::SafetensorsWriter& writer) {
-  if (tensor.nbytes == 0) return;
-  const std::uint64_t width = tensor.shape.empty() ? 1 : tensor.shape.back();
-  const std::size_t row_bytes = dtype::row_bytes(tensor.dtype, static_cast<std::size_t>(width));
-  const std::uint64_t rows = tensor.nbytes / row_bytes;
-  const std::uint64_t at_once = std::max<std::uint64_t>(1, kPieceBytes / row_bytes);
-  const dtype::Format& from = dtype::format_of(tensor.dtype);
-  const dtype::Format& to = dtype::format_of(target);
-  std::vector<std::byte> bytes, packed;
-  std::vector<float> values;
-  for (std::uint64_t row = 0; row < rows; row += at_once) {
-    const std::uint64_t count = std::min(at_once, rows - row);
-    bytes.resize(static_cast<std::size_t>(count) * row_bytes);
-    source.read_rows(tensor, row, bytes);
-    if (target == tensor.dtype) {
-      writer.write(bytes);
-      continue;
-    }
-    values.resize(static_cast<std::size_t>(count * width));
-    packed.resize(values.size() * to.block_bytes);
-    from.unpack(bytes.data(), values.size(), values.data());
-    to.pack(values.data(), values.size(), nullptr, packed.data());
-    writer.write(packed);
-  }
-}
-
-nlohmann::json config_for(const io::ModelFile& model, std::optional<DType> wanted) {
-  nlohmann::json config = model.config.json();
-  const char* name = !wanted || *wanted == DType::kF32 ? "float32"
-                     : *wanted == DType::kF16          ? "float16"
-                                                       : "bfloat16";
-  config["torch_dtype"] = name;
-  return config;
-}
-
+// The output is the input, a file of it, or a directory that holds it.
 void check_places(const fs::path& in, const fs::path& out, const ConvertOptions& options) {
-  std::error_code error;
-  if (!fs::exists(out, error)) return;
-  if (fs::equivalent(in, out, error)) {
-    throw usage_error("the output is the input").in(printable(out.native()));
+  std::error_code none;
+  if (!fs::exists(fs::symlink_status(out, none))) return;
+  if (is_same(in, out)) throw usage_error("the output is the input").in(printable(out.native()));
+  if (fs::is_directory(in, none)) {
+    for (const auto& entry : fs::directory_iterator(in, none)) {
+      if (is_same(entry.path(), out)) throw usage_error("the output is a file of the input").in(printable(out.native()));
+    }
+  }
+  for (fs::path above = fs::canonical(in, none); above.has_relative_path();) {
+    above = above.parent_path();
+    if (is_same(above, out)) throw usage_error("the output holds the input").in(printable(out.native()));
   }
   if (!options.force) {
     throw usage_error("the output exists; --force replaces it").in(printable(out.native()));
   }
-  if (!fs::is_directory(out, error)) {
-    throw usage_error("the output exists and is no directory").in(printable(out.native()));
-  }
 }
 
-// A directory beside `out` that becomes it, or goes away.
-class StagedDirectory {
+// ---- the identity of the work: for the journal ----
+
+std::string hex_of(const std::uint8_t (&digest)[SHA256_DIGEST_SIZE]) {
+  std::string text;
+  for (const std::uint8_t byte : digest) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+// All that decides the target's bytes: the plan, and the size and time of each file of the source.
+std::string identity_of(const fs::path& in, const Plan& plan, const ConvertOptions& options) {
+  sha256_ctx state;
+  sha256_init(&state);
+  const auto add = [&state](std::string_view text) {
+    sha256_update(&state, text.size(), reinterpret_cast<const std::uint8_t*>(text.data()));
+    sha256_update(&state, 1, reinterpret_cast<const std::uint8_t*>("\0"));
+  };
+  std::vector<fs::path> files;
+  if (fs::is_directory(in)) {
+    for (const auto& entry : fs::directory_iterator(in)) files.push_back(entry.path());
+    std::sort(files.begin(), files.end());
+  } else {
+    files.push_back(in);
+  }
+  for (const fs::path& file : files) {
+    struct stat status = {};
+    if (::stat(file.c_str(), &status) != 0) continue;
+    add(fmt::format("{} {} {}.{}", file.native(), status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
+  }
+  for (const PlannedTensor& tensor : plan.tensors) {
+    add(fmt::format("{} {} {} {}", tensor.source->name, tensor.source->file, tensor.source->offset, tensor.name));
+    add(fmt::format("{} {} {}", dtype::name_of(tensor.source->dtype), dtype::name_of(tensor.to), tensor.head));
+  }
+  for (const PlannedFile& file : plan.files) {
+    add(file.name);
+    for (const Piece& piece : file.pieces) add(piece.tensor ? fmt::format("tensor {}", *piece.tensor) : piece.text);
+  }
+  add(options.allow_nan ? "nan" : "");
+  std::uint8_t digest[SHA256_DIGEST_SIZE];
+  sha256_digest(&state, sizeof(digest), digest);
+  return nlohmann::json({{"kinglet", "convert"}, {"version", 1}, {"work", hex_of(digest)}}).dump();
+}
+
+// ---- rows ----
+
+// The rows of one tensor as the target has them.
+class RowConverter {
  public:
-  explicit StagedDirectory(fs::path out) : out_(std::move(out)), staged_(out_) {
-    staged_ += fmt::format(".tmp.{}", ::getpid());
-    std::error_code error;
-    fs::create_directories(staged_, error);
-    if (error) throw runtime_error("cannot make it: " + error.message()).in(printable(out_.native()));
+  RowConverter(const TensorSource& source, const PlannedTensor& tensor, const ConvertOptions& options, Team& team)
+      : source_(source), tensor_(tensor), options_(options), team_(team) {
+    const TensorInfo& info = *tensor.source;
+    width_ = info.shape.empty() ? 1 : static_cast<std::size_t>(info.shape.back());
+    // A vector's values are permuted as the rows of a matrix are.
+    if (tensor.head > 0 && info.shape.size() == 1) width_ = 1;
+    row_bytes_ = dtype::row_bytes(info.dtype, width_);
+    target_bytes_ = dtype::row_bytes(tensor.to, width_);
+    rows_ = row_bytes_ == 0 ? 0 : info.nbytes / row_bytes_;
+    const std::uint64_t step = std::max<std::uint64_t>(tensor.head, 1);
+    at_once_ = std::max<std::uint64_t>(1, kPieceBytes / (std::max(row_bytes_, target_bytes_) * step + 1)) * step;
+    if (tensor.head > 0 && info.shape.size() == 1) at_once_ = rows_;  // read as one row
   }
-  StagedDirectory(const StagedDirectory&) = delete;
-  StagedDirectory& operator=(const StagedDirectory&) = delete;
-  ~StagedDirectory() {
-    std::error_code ignored;
-    fs::remove_all(staged_, ignored);
-  }
-  const fs::path& path() const { return staged_; }
-  void commit() {
-    std::error_code error;
-    const fs::path old = fs::path(staged_).concat(".old");
-    if (fs::exists(out_, error)) fs::rename(out_, old, error);
-    if (!error) fs::rename(staged_, out_, error);
-    if (error) throw runtime_error("cannot rename: " + error.message()).in(printable(out_.native()));
-    fs::remove_all(old, error);
+
+  std::uint64_t rows() const { return rows_; }
+  std::uint64_t at_once() const { return at_once_; }
+  std::size_t target_bytes() const { return target_bytes_; }
+
+  std::span<const std::byte> convert(std::uint64_t begin, std::uint64_t count) {
+    bytes_.resize(static_cast<std::size_t>(count) * row_bytes_);
+    source_.read_rows(*tensor_.source, tensor_.source->shape.size() <= 1 ? 0 : begin, bytes_);
+    if (tensor_.head > 0) interleave();
+    const dtype::Format& from = dtype::format_of(tensor_.source->dtype);
+    if (from.unpack == nullptr) return bytes_;
+    const bool is_copy = tensor_.to == tensor_.source->dtype;
+    values_.resize(static_cast<std::size_t>(count) * width_);
+    if (!is_copy) packed_.resize(static_cast<std::size_t>(count) * target_bytes_);
+    const dtype::Format& to = dtype::format_of(tensor_.to);
+    team_.run_throwing([&](const Member& me) {
+      const Range mine = me.mine(static_cast<std::size_t>(count));
+      for (std::size_t row = mine.begin; row < mine.end; ++row) {
+        float* values = values_.data() + row * width_;
+        from.unpack(bytes_.data() + row * row_bytes_, width_, values);
+        check(begin + row, values);
+        if (!is_copy) to.pack(values, width_, nullptr, packed_.data() + row * target_bytes_);
+      }
+    });
+    return is_copy ? bytes_ : packed_;
   }
 
  private:
-  fs::path out_, staged_;
+  void interleave() {
+    sorted_.resize(bytes_.size());
+    const std::uint64_t count = bytes_.size() / row_bytes_;
+    for (std::uint64_t row = 0; row < count; ++row) {
+      std::memcpy(sorted_.data() + io::interleaved_row(row, tensor_.head) * row_bytes_,
+                  bytes_.data() + row * row_bytes_, row_bytes_);
+    }
+    bytes_.swap(sorted_);
+  }
+
+  void check(std::uint64_t row, const float* values) const {
+    if (options_.allow_nan) return;
+    for (std::size_t i = 0; i < width_; ++i) {
+      if (std::isfinite(values[i])) continue;
+      throw refused("a weight is not finite; --allow-nan takes it as it is")
+          .in(tensor_.source->file)
+          .at(printable(tensor_.source->name_in_file))
+          .found(fmt::format("{} at [{}, {}]", values[i], row, i));
+    }
+  }
+
+  const TensorSource& source_;
+  const PlannedTensor& tensor_;
+  const ConvertOptions& options_;
+  Team& team_;
+  std::size_t width_ = 0, row_bytes_ = 0, target_bytes_ = 0;
+  std::uint64_t rows_ = 0, at_once_ = 1;
+  std::vector<std::byte> bytes_, sorted_, packed_;
+  std::vector<float> values_;
 };
+
+// ---- writing ----
+
+// Carries a plan out. Positions count the bytes of all files; what lies before `out.done()` is there.
+class Writing {
+ public:
+  Writing(const io::ModelFile& model, const Plan& plan, const ConvertOptions& options,
+          const ConvertWatch& watch, PartialOutput& out)
+      : model_(model), plan_(plan), options_(options), watch_(watch), out_(out),
+        team_(options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency())),
+        synced_(out.done()) {}
+
+  // False where it was interrupted.
+  bool run() {
+    for (const PlannedFile& file : plan_.files) {
+      const std::uint64_t end = position_ + size_of(file);
+      if (end <= out_.done() && end > position_) {
+        position_ = end;
+        continue;
+      }
+      out_.next_file(file.name, out_.done() > position_ ? out_.done() - position_ : 0);
+      for (const Piece& piece : file.pieces) {
+        if (!(piece.tensor ? write_tensor(plan_.tensors[*piece.tensor]) : write_text(piece.text))) return false;
+      }
+    }
+    out_.finish();
+    return true;
+  }
+
+ private:
+  std::uint64_t size_of(const PlannedFile& file) const {
+    std::uint64_t size = 0;
+    for (const Piece& piece : file.pieces) {
+      size += piece.tensor ? plan_.tensors[*piece.tensor].bytes : piece.text.size();
+    }
+    return size;
+  }
+
+  bool is_there(std::uint64_t bytes) {
+    if (position_ + bytes > out_.done()) return false;
+    position_ += bytes;
+    return true;
+  }
+
+  bool write_text(const std::string& text) {
+    return is_there(text.size()) || put(std::as_bytes(std::span(text)));
+  }
+
+  bool write_tensor(const PlannedTensor& tensor) {
+    if (tensor.bytes == 0) return true;
+    RowConverter rows(*model_.tensors, tensor, options_, team_);
+    for (std::uint64_t row = 0; row < rows.rows(); row += rows.at_once()) {
+      const std::uint64_t count = std::min(rows.at_once(), rows.rows() - row);
+      if (is_there(count * rows.target_bytes())) continue;
+      if (!put(rows.convert(row, count))) return false;
+    }
+    return true;
+  }
+
+  bool put(std::span<const std::byte> bytes) {
+    out_.write(bytes);
+    position_ += bytes.size();
+    if (watch_.on_progress) watch_.on_progress(position_, plan_.bytes);
+    const bool stops = watch_.is_interrupted && watch_.is_interrupted();
+    if (stops || position_ - synced_ >= kCheckpointBytes) {
+      out_.checkpoint(position_);
+      synced_ = position_;
+    }
+    return !stops;
+  }
+
+  const io::ModelFile& model_;
+  const Plan& plan_;
+  const ConvertOptions& options_;
+  const ConvertWatch& watch_;
+  PartialOutput& out_;
+  Team team_;
+  std::uint64_t position_ = 0, synced_ = 0;
+};
+
+// "model/" is "model"; what a link stands for is written, not the link.
+fs::path place_of(const fs::path& out) {
+  const fs::path path = out.has_filename() ? out : out.parent_path();
+  std::error_code none;
+  const fs::path target = fs::is_symlink(path, none) ? fs::canonical(path, none) : path;
+  return none ? path : target;
+}
 
 }  // namespace
 
-Converted convert(const fs::path& in, const fs::path& out, const ConvertOptions& options) {
-  const std::optional<DType> wanted = wanted_dtype(options);
-  fs::path target = out;
-  if (!target.has_filename()) target = target.parent_path();  // "model/" is "model"
+void dry_run(const fs::path& in, const fs::path& out, const ConvertOptions& options,
+             const std::function<void(const Plan&)>& show) {
+  const io::ModelFile model = io::open_model_file(in);
+  show(make_plan(model, target_of(place_of(out), options.to), options));
+}
+
+Converted convert(const fs::path& in, const fs::path& out, const ConvertOptions& options,
+                  const ConvertWatch& watch) {
+  const fs::path target = place_of(out);
+  const Target kind = target_of(target, options.to);
   check_places(in, target, options);
   const io::ModelFile model = io::open_model_file(in);
+  const Plan plan = make_plan(model, kind, options);
+  const bool is_directory = kind == Target::kDirectory;
+  std::error_code none;
+  const bool fits = is_directory ? fs::is_directory(target, none) : fs::is_regular_file(target, none);
+  if (fs::exists(target, none) && !fits) {
+    throw usage_error(is_directory ? "the output exists and is no directory" : "the output exists and is no regular file")
+        .in(printable(target.native()));
+  }
+  if (watch.on_plan) watch.on_plan(plan);
 
-  std::vector<io::TensorPlan> plans;
-  Converted converted;
-  for (const TensorInfo& tensor : model.tensors->tensors()) {
-    const DType dtype = target_of(tensor, wanted);
-    plans.push_back({tensor.name, dtype, tensor.shape});
-    converted.bytes += dtype::checked_nbytes(tensor.shape, dtype).value_or(0);
+  PartialOutput partial({target, is_directory}, identity_of(in, plan, options),
+                        options.resume ? Start::kResumed : Start::kAnew);
+  Converted converted = {plan.tensors.size(), plan.bytes, false};
+  if (!Writing(model, plan, options, watch, partial).run()) {
+    partial.keep();
+    converted.is_interrupted = true;
+    return converted;
   }
-  StagedDirectory staged(target);
-  io::write_hf_files(staged.path(), model, config_for(model, wanted));
-  io::SafetensorsWriter writer(staged.path() / "model.safetensors", plans, {{"format", "pt"}});
-  for (std::size_t i = 0; i < plans.size(); ++i) {
-    copy_tensor(*model.tensors, model.tensors->tensors()[i], plans[i].dtype, writer);
-  }
-  writer.finish();
-  staged.commit();
-  converted.tensors = plans.size();
-  converted.has_tokenizer = model.tokenizer.kind != io::TokenizerText::Kind::kNone;
+  partial.publish();
   return converted;
 }
 

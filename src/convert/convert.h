@@ -1,31 +1,50 @@
 #pragma once
 
-// One model file into another. At this stage the output is an HF directory (config.json,
-// model.safetensors, tokenizer.json where the source has one) with float weights.
+// One model file into another. A plan is made first (plan.h), then carried out into OUT.partial
+// (partial.h), which takes OUT's place when it is whole.
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
+#include <vector>
 
+#include "convert/plan.h"
 #include "kinglet/error.h"
 
 namespace kinglet {
 
 struct ConvertOptions {
-  std::string dtype;   // "f32", "f16", "bf16"; empty: the source's where it is a float, else f32
-  bool force = false;  // an output that is there is replaced
+  std::string to;      // "gguf" or "safetensors"; empty: by OUT's name
+  std::string dtype;   // of the matrices; empty: the source's, f32 where the target cannot hold it
+  std::vector<std::string> tensor_dtypes;  // "REGEX=TYPE", the first that fits a tensor's name counts
+  bool force = false;          // an output that is there is replaced
+  bool resume = false;         // goes on from what a broken run left
+  bool allow_unknown = false;  // tensors that kinglet does not know are copied as they are
+  bool allow_nan = false;      // weights may be NaN or infinite
+  std::size_t threads = 0;     // 0: all that the process may use
+};
+
+// All optional.
+struct ConvertWatch {
+  std::function<void(const Plan& plan)> on_plan;
+  std::function<void(std::uint64_t done, std::uint64_t of)> on_progress;  // bytes of the target
+  std::function<bool()> is_interrupted;  // asked between pieces of a tensor; true: the partial output stays
 };
 
 struct Converted {
   std::size_t tensors = 0;
   std::uint64_t bytes = 0;
-  bool has_tokenizer = false;
+  bool is_interrupted = false;
 };
 
-// The output appears whole or not at all: it is written beside its place and renamed.
-// Errors: kUsage (the output exists, is the input, or its dtype is no float type); kRefused (the
-// source); kRuntime.
+// Errors: kUsage (the output exists, is the input or holds it; a type); kRefused (the source);
+// kRuntime (I/O). After an error the target is what it was; a partial output is removed.
 Converted convert(const std::filesystem::path& in, const std::filesystem::path& out,
-                  const ConvertOptions& options);
+                  const ConvertOptions& options, const ConvertWatch& watch = {});
+
+// The plan alone; nothing is written.
+void dry_run(const std::filesystem::path& in, const std::filesystem::path& out,
+             const ConvertOptions& options, const std::function<void(const Plan&)>& show);
 
 }  // namespace kinglet

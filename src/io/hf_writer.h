@@ -1,19 +1,21 @@
 #pragma once
 
-// Writes what stands beside the weights in a Hugging Face model directory (hf_directory.h); the
-// weights go to folder / "model.safetensors" through a SafetensorsWriter.
+// What stands beside the weights in a Hugging Face model directory (hf_directory.h).
 
-#include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
 
 #include "io/open.h"
 
 namespace kinglet::io {
 
+struct NamedText {
+  std::string name, text;
+};
+
 // config.json, generation_config.json (unless `model` has an empty one), the tokenizer under the name
-// that its kind has, chat_template.jinja (unless empty). The folder is made if it is not there.
-// `config` takes the place of model.config. Errors: kRuntime.
-void write_hf_files(const std::filesystem::path& folder, const ModelFile& model,
-                    const nlohmann::json& config);
+// that its kind has, chat_template.jinja (unless empty). `config` takes the place of model.config.
+std::vector<NamedText> hf_files(const ModelFile& model, const nlohmann::json& config);
 
 }  // namespace kinglet::io

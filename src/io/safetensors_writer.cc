@@ -32,10 +32,9 @@ std::string quote(std::string_view text) { return json(text).dump(); }
 
 }  // namespace
 
-SafetensorsWriter::SafetensorsWriter(std::filesystem::path path,
-                                     std::span<const TensorPlan> tensors,
-                                     const std::map<std::string, std::string>& metadata)
-    : file_(std::move(path)) {
+SafetensorsStart start_of_safetensors(std::span<const TensorPlan> tensors,
+                                     const std::map<std::string, std::string>& metadata) {
+  SafetensorsStart result;
   std::vector<std::string> entries;
   if (!metadata.empty()) entries.push_back("\"__metadata__\":" + json(metadata).dump());
   std::unordered_set<std::string_view> names;
@@ -51,19 +50,28 @@ SafetensorsWriter::SafetensorsWriter(std::filesystem::path path,
     const auto type = safetensors_of_dtype(tensor.dtype);
     if (!type) throw refuse("it is quantised").found(dtype::name_of(tensor.dtype));
     const auto nbytes = dtype::checked_nbytes(tensor.shape, tensor.dtype);
-    const auto end = nbytes ? checked_add(left_, *nbytes) : std::nullopt;
+    const auto end = nbytes ? checked_add(result.data_bytes, *nbytes) : std::nullopt;
     if (!end) throw refuse("it is too large");
     entries.push_back(fmt::format(R"({}:{{"data_offsets":[{},{}],"dtype":"{}","shape":[{}]}})",
-                                  quote(tensor.name), left_, *end, *type,
+                                  quote(tensor.name), result.data_bytes, *end, *type,
                                   fmt::join(tensor.shape, ",")));
-    left_ = *end;
+    result.data_bytes = *end;
   }
+  std::string text = fmt::format("{{{}}}", fmt::join(entries, ","));
+  text.resize(round_up(text.size(), 8), ' ');
+  const std::uint64_t length = text.size();
+  result.bytes.assign(reinterpret_cast<const char*>(&length), sizeof(length));
+  result.bytes += text;
+  return result;
+}
 
-  std::string header = fmt::format("{{{}}}", fmt::join(entries, ","));
-  header.resize(round_up(header.size(), 8), ' ');
-  const std::uint64_t length = header.size();
-  file_.write(std::as_bytes(std::span(&length, 1)));
-  file_.write(header);
+SafetensorsWriter::SafetensorsWriter(std::filesystem::path path,
+                                     std::span<const TensorPlan> tensors,
+                                     const std::map<std::string, std::string>& metadata)
+    : file_(std::move(path)) {
+  const SafetensorsStart header = start_of_safetensors(tensors, metadata);
+  left_ = header.data_bytes;
+  file_.write(header.bytes);
 }
 
 void SafetensorsWriter::write(std::span<const std::byte> bytes) {

@@ -24,6 +24,14 @@ struct TensorPlan {
   std::vector<std::uint64_t> shape;
 };
 
+// The file up to its data, and how long that will be. Errors: kUsage, as the writer.
+struct SafetensorsStart {
+  std::string bytes;
+  std::uint64_t data_bytes = 0;
+};
+SafetensorsStart start_of_safetensors(std::span<const TensorPlan> tensors,
+                                     const std::map<std::string, std::string>& metadata = {});
+
 class SafetensorsWriter {
  public:
   // Errors: kUsage for what the format cannot hold (quantised dtypes, names that repeat or are no

@@ -223,9 +223,9 @@ TEST_F(HfDirectory, WritesTheFilesThatItReads) {
   write("chat_template.jinja", "{{ x }}");
   const ModelFile model = open();
   const TempDir other;
-  write_hf_files(other / "sub" / "folder", model, model.config.json());
-  std::filesystem::copy(folder_ / "model.safetensors", other / "sub" / "folder");
-  const ModelFile copy = open_model_file(other / "sub" / "folder");
+  for (const NamedText& file : hf_files(model, model.config.json())) other.write(file.name, file.text);
+  std::filesystem::copy(folder_ / "model.safetensors", other.path());
+  const ModelFile copy = open_model_file(other.path());
   EXPECT_EQ(copy.config.json(), model.config.json());
   EXPECT_EQ(copy.generation.json(), model.generation.json());
   EXPECT_EQ(copy.tokenizer.content, model.tokenizer.content);

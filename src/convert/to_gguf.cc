@@ -1,0 +1,215 @@
+// GGUF version 3. From a GGUF file every key stays that need not change; from other formats the keys
+// are made of the configuration as docs/gguf.md of ggml-org/ggml names them.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <nlohmann/json.hpp>
+
+#include "base/checked.h"
+#include "base/text.h"
+#include "convert/gguf_keys.h"
+#include "convert/gguf_vocabulary.h"
+#include "convert/targets.h"
+#include "dtype/format.h"
+#include "io/gguf_names.h"
+#include "kinglet/error.h"
+
+namespace kinglet {
+namespace {
+
+constexpr std::uint64_t kAlignment = 32;
+constexpr std::uint64_t kQuantizationVersion = 2;
+
+// general.file_type: by the type that most bytes of the matrices have (llama.cpp's numbers).
+std::uint64_t file_type(const Plan& plan) {
+  std::uint64_t bytes[32] = {}, most = 0;
+  DType type = DType::kF32;
+  for (const PlannedTensor& tensor : plan.tensors) {
+    if (tensor.source->shape.size() < 2) continue;
+    std::uint64_t& sum = bytes[static_cast<std::size_t>(tensor.to)];
+    sum += tensor.bytes;
+    if (sum > most) most = sum, type = tensor.to;
+  }
+  switch (type) {
+    case DType::kF16: return 1;
+    case DType::kQ4_0: return 2;
+    case DType::kQ4_1: return 3;
+    case DType::kQ8_0: return 7;
+    case DType::kQ5_0: return 8;
+    case DType::kQ5_1: return 9;
+    case DType::kQ4_K: return 15;
+    case DType::kQ5_K: return 17;
+    case DType::kQ6_K: return 18;
+    case DType::kBF16: return 32;
+    default: return 0;
+  }
+}
+
+Error cannot_say(const io::ModelFile& model, std::string key) {
+  return refused("a GGUF file cannot say this").in(model.file).at(std::move(key));
+}
+
+struct Rope {
+  Metadata config;
+  std::string type;
+  double base = 10000;
+};
+
+Rope rope_of(const Metadata& config) {
+  Rope rope;
+  for (const char* key : {"rope_parameters", "rope_scaling"}) {
+    if (rope.config.json().empty() && config.has(key)) rope.config = config.object(key);
+  }
+  rope.type = rope.config.string_or("rope_type", rope.config.string_or("type", "default"));
+  rope.base = rope.config.number_or("rope_theta", config.number_or("rope_theta", 10000.0));
+  return rope;
+}
+
+// Llama 3's scaling as divisors of the frequencies: what a GGUF file has instead of its parameters.
+std::vector<float> divisors_of_llama3(const Rope& rope, std::size_t rotated) {
+  const double factor = rope.config.number("factor"), low = rope.config.number("low_freq_factor");
+  const double high = rope.config.number("high_freq_factor");
+  const double original = rope.config.number("original_max_position_embeddings");
+  std::vector<float> divisors;
+  for (std::size_t i = 0; i < rotated / 2; ++i) {
+    const double frequency = std::pow(rope.base, -2.0 * static_cast<double>(i) / static_cast<double>(rotated));
+    const double turns = original * frequency / (2 * std::numbers::pi);
+    const double share = std::clamp((turns - low) / (high - low), 0.0, 1.0);
+    divisors.push_back(static_cast<float>(1 / ((1 - share) / factor + share)));
+  }
+  return divisors;
+}
+
+void add_rope(const io::ModelFile& model, const Rope& rope, const std::string& arch, GgufKeys& keys) {
+  keys.f32(arch + ".rope.freq_base", rope.base);
+  if (rope.type == "default" || rope.type == "llama3") return;
+  if (rope.type != "linear") {
+    throw cannot_say(model, "rope_scaling").found(kinglet::quoted(rope.type)).allowed("default, linear, llama3");
+  }
+  keys.string(arch + ".rope.scaling.type", "linear");
+  keys.f32(arch + ".rope.scaling.factor", rope.config.number("factor"));
+}
+
+struct Heads {
+  std::uint64_t count = 0, count_kv = 0, width = 0;
+};
+
+Heads heads_of(const Metadata& config) {
+  const std::int64_t heads = config.integer("num_attention_heads");
+  const std::int64_t width = config.integer_or("head_dim", config.integer("hidden_size") / heads);
+  return {static_cast<std::uint64_t>(heads),
+          static_cast<std::uint64_t>(config.integer_or("num_key_value_heads", heads)),
+          static_cast<std::uint64_t>(width)};
+}
+
+void add_shape(const io::ModelFile& model, const std::string& arch, GgufKeys& keys) {
+  const Metadata& config = model.config;
+  const auto u32 = [&](const char* key, std::int64_t value) {
+    keys.u32(arch + "." + key, static_cast<std::uint64_t>(value));
+  };
+  const Heads heads = heads_of(config);
+  u32("context_length", config.integer_or("max_position_embeddings", 2048));
+  u32("embedding_length", config.integer("hidden_size"));
+  u32("block_count", config.integer("num_hidden_layers"));
+  u32("feed_forward_length", config.integer("intermediate_size"));
+  keys.u32(arch + ".attention.head_count", heads.count);
+  keys.u32(arch + ".attention.head_count_kv", heads.count_kv);
+  keys.u32(arch + ".attention.key_length", heads.width);
+  keys.u32(arch + ".attention.value_length", heads.width);
+  keys.u32(arch + ".rope.dimension_count", heads.width);
+  keys.f32(arch + ".attention.layer_norm_rms_epsilon", config.number_or("rms_norm_eps", 1e-6));
+  u32("vocab_size", config.integer("vocab_size"));
+  const bool slides = config.boolean_or("use_sliding_window", true) && config.has("sliding_window");
+  if (slides) u32("attention.sliding_window", config.integer("sliding_window", 1, UINT32_MAX));
+}
+
+std::string name_of(const io::ModelFile& model) {
+  const std::filesystem::path path(model.file);
+  return (path.has_filename() ? path : path.parent_path()).stem().string();
+}
+
+GgufKeys keys_of(const io::ModelFile& model, const io::GgufArchitecture& known) {
+  GgufKeys keys;
+  const std::string arch(known.gguf);
+  keys.string("general.architecture", arch);
+  keys.string("general.type", "model");
+  keys.string("general.name", name_of(model));
+  add_shape(model, arch, keys);
+  add_rope(model, rope_of(model.config), arch, keys);
+  add_vocabulary(model, keys);
+  if (!model.chat_template.empty()) keys.string("tokenizer.chat_template", model.chat_template);
+  return keys;
+}
+
+// The rows of q and k, and their biases', change places.
+void interleave(const io::ModelFile& model, Plan& plan) {
+  const Heads heads = heads_of(model.config);
+  for (PlannedTensor& tensor : plan.tensors) {
+    const std::string& name = tensor.source->name;
+    const bool is_q = name.find(".self_attn.q_proj.") != name.npos;
+    if (!is_q && name.find(".self_attn.k_proj.") == name.npos) continue;
+    const std::uint64_t rows = tensor.source->shape.front(), count = is_q ? heads.count : heads.count_kv;
+    if (rows % count != 0 || rows / count % 2 != 0) {
+      throw refused("a tensor does not divide into heads").in(model.file).at(printable(name));
+    }
+    tensor.head = rows / count;
+  }
+}
+
+}  // namespace
+
+void lay_out_gguf(const io::ModelFile& model, const ConvertOptions&, Plan& plan) {
+  const std::string type = model.config.string("model_type");
+  const io::GgufArchitecture* known = io::gguf_architecture_of(type);
+  if (known == nullptr && model.gguf == nullptr) {
+    throw cannot_say(model, "model_type").found(kinglet::quoted(type)).allowed("llama, mistral, qwen2, qwen3");
+  }
+  std::uint64_t alignment = kAlignment;
+  GgufKeys keys;
+  if (model.gguf != nullptr) {
+    for (const io::GgufKey& key : model.gguf->keys()) keys.copy(key);
+    alignment = model.gguf->alignment();
+  } else {
+    keys = keys_of(model, *known);
+  }
+  keys.u32("general.file_type", file_type(plan));
+  keys.u32("general.quantization_version", kQuantizationVersion);
+  if (known != nullptr && known->interleaves_qk) interleave(model, plan);
+
+  // A tensor that the source has as numbers of its configuration.
+  TensorInfo made;
+  std::string divisors;
+  std::vector<PlannedTensor> all = plan.tensors;
+  if (model.gguf == nullptr) {
+    if (const Rope rope = rope_of(model.config); rope.type == "llama3") {
+      const auto values = divisors_of_llama3(rope, static_cast<std::size_t>(heads_of(model.config).width));
+      divisors.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+      made.shape = {values.size()};
+      PlannedTensor tensor;
+      tensor.source = &made;
+      tensor.name = "rope_freqs.weight";
+      tensor.bytes = divisors.size();
+      all.push_back(tensor);
+    }
+  }
+  PlannedFile file;
+  file.pieces.push_back({keys.header(all, alignment), {}});
+  const auto pad = [&](std::uint64_t bytes) {
+    const std::uint64_t padding = round_up(bytes, alignment) - bytes;
+    if (padding > 0) file.pieces.push_back({std::string(padding, '\0'), {}});
+  };
+  for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
+    file.pieces.push_back({"", i});
+    pad(plan.tensors[i].bytes);
+  }
+  if (!divisors.empty()) {
+    file.pieces.push_back({divisors, {}});
+    pad(divisors.size());
+  }
+  plan.files.push_back(std::move(file));
+}
+
+}  // namespace kinglet
