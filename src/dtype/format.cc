@@ -26,8 +26,21 @@ void unpack_integers(const std::byte* blocks, std::size_t count, float* out) {
 }
 
 template <class Format>
+void pack_integers(const float* values, std::size_t count, const float* importance,
+                   std::byte* blocks) {
+  constexpr std::size_t kCount = Format::Block::kCount;
+  for (std::size_t at = 0; at < count; at += kCount, blocks += Format::kBytes) {
+    const float* counts = importance == nullptr ? nullptr : importance + at;
+    Format::write(target_of<kCount>(values + at, counts), blocks);
+  }
+}
+
+template <class Format>
 constexpr dtype::Format integer_row(DType dtype, const char* name) {
-  return {dtype, name, Format::Block::kCount, Format::kBytes, unpack_integers<Format>, nullptr};
+  auto pack = [] {
+    if constexpr (requires { Format::write; }) return &pack_integers<Format>; else return nullptr;
+  }();
+  return {dtype, name, Format::Block::kCount, Format::kBytes, unpack_integers<Format>, pack};
 }
 
 constexpr dtype::Format plain_row(DType dtype, const char* name, std::size_t bytes) {
