@@ -209,7 +209,32 @@ AffineFit fit_affine(const float* x, const float* importance, float levels, Sear
   return best;
 }
 
+// The same for formats whose minimum cannot lie above 0.
+template <std::size_t kValues>
+AffineFit fit_affine_below_zero(const float* x, const float* importance, float levels,
+                                Search search) {
+  const AffineFit fit = fit_affine<kValues>(x, importance, levels, search);
+  if (fit.minimum <= 0.0f) return fit;
+  float peak = 0.0f;
+  for (std::size_t i = 0; i < kValues; ++i) peak = x[i] > peak ? x[i] : peak;
+  const ScaleFit scaled = refit_scale<kValues>(x, importance, levels / peak, {0.0f, levels});
+  return {scaled.scale, 0.0f, scaled.gain};
+}
+
 // --- integers for a scale and minimum that are stored -----------------------------------------
+
+// Of the values that scale and minimum give.
+template <std::size_t kValues>
+float error_of(const float* x, const float* importance, float scale, float minimum, Range range) {
+  const float inverse = scale != 0.0f ? 1.0f / scale : 0.0f;
+  PartialSums sums = {};
+  over_lanes<kValues>([&](std::size_t i, std::size_t lane) {
+    const float centred = x[i] - minimum;
+    const float off = centred - scale * nearest(centred * inverse, range.low, range.high);
+    sums[lane] += importance[i] * off * off;
+  });
+  return total(sums);
+}
 
 // u = q - range.low, what a format stores, as floats. A scale of 0 makes every q nearest to 0.
 template <std::size_t kValues>
