@@ -73,5 +73,10 @@ using Q5_1Panel = IntegerPanel<Packing::kBytes, std::uint16_t, Minimum::kPerBloc
 using Q4_KPanel = IntegerPanel<Packing::kNibbles, float, Minimum::kPerBlock, 1, 0, 15>;
 using Q5_KPanel = IntegerPanel<Packing::kBytes, float, Minimum::kPerBlock, 1, 0, 31>;
 using Q6_KPanel = IntegerPanel<Packing::kBytes, float, Minimum::kNone, 2, 32, 63>;
+using Q2_KPanel = IntegerPanel<Packing::kBytes, float, Minimum::kPerBlock, 2, 0, 3>;
+using Q3_KPanel = IntegerPanel<Packing::kBytes, float, Minimum::kNone, 2, 4, 7>;
+// Formats with a table of integers: a panel holds what the table says.
+using IQ4_NLPanel = IntegerPanel<Packing::kBytes, std::uint16_t, Minimum::kNone, 1, 128, 255>;
+using MXFP4Panel = IntegerPanel<Packing::kBytes, float, Minimum::kNone, 1, 16, 31>;
 
 }  // namespace kinglet::dtype

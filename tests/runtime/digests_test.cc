@@ -139,6 +139,14 @@ TEST(Digests, OfEveryWeightFormat) {
        "1:18d24fd42084cf38af759d70b4b8512241571481ce1d53dcde78b600f1a87deb"},
       {DType::kQ6_K, 14,
        "1:86a427524aefba48e55ac0fd38f66c9f81fc781a13fd8458dd45e47e3a3371bd"},
+      {DType::kQ2_K, 10,
+       "1:7b1f5f464c054969f393366f23005fe035251a8cc299f524b0b50c384618090a"},
+      {DType::kQ3_K, 11,
+       "1:7389de2e31c6f2513d63940ab2643c16caa30b438087510c38d30720e3335175"},
+      {DType::kIQ4_NL, 20,
+       "1:a902a7f6310f8a630048bcb08569ab517ea734d39bfbef3b4cb1f3740ccd9585"},
+      {DType::kMXFP4, 39,
+       "1:a64482de3adfaba421c64eea953d06b6fcc683a10e445c0bda86f2d65c0e6bc4"},
   };
   static_assert(std::size(recorded) == dtype::kWeightFormats);
   const TempDir directory;
