@@ -28,6 +28,7 @@ inline float total(const PartialSums& s) {
 template <std::size_t kValues, class Each>
 inline void over_lanes(Each each) {
   for (std::size_t i = 0; i < kValues; i += kSumLanes) {
+#pragma GCC unroll 1  // else rows of lanes are transposed into vectors, which costs more than the sums
     for (std::size_t lane = 0; lane < kSumLanes; ++lane) each(i + lane, lane);
   }
 }
