@@ -28,7 +28,7 @@ SEES = {
 
 # A public header belongs to the layer that implements it; those not named here to runtime.
 # The command line and the layers above may include any.
-PUBLIC = {"error": "base", "tokenizer": "tokenizer"}
+PUBLIC = {"error": "base", "math": "base", "tokenizer": "tokenizer"}
 
 # (file, included file) -> why it may.
 EXCEPTIONS = {}

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "kinglet/math.h"
 #include "kinglet/sampler.h"
 #include "kinglet/tokenizer.h"
 
@@ -17,6 +18,7 @@ namespace kinglet {
 
 struct OpenOptions {
   std::filesystem::path tokenizer;  // empty: what the model brings
+  Math math = Math::kExact;
   std::size_t threads = 0;          // for packing the weights; 0: all that the process may use
 };
 

@@ -51,7 +51,7 @@ struct Block {
 
 class Llama final : public Model {
  public:
-  Llama(const Metadata& config, const TensorSource& tensors, Team& team);
+  Llama(const Metadata& config, const TensorSource& tensors, Team& team, Math math);
 
   const nn::Shape& shape() const override { return shape_; }
   std::span<const Matrix> matrices() const override { return matrices_; }
@@ -91,6 +91,7 @@ Rows Llama::forward(Team& team, const nn::Batch& batch, nn::Workspace& workspace
                          .places = workspace.place(batch),
                          .angles = w.angles,
                          .int8 = workspace.int8(),
+                         .rounded = workspace.rounded(),
                          .tap = tap};
 
   team.run([&](const Member& me) noexcept {  // the only parallel region of the pass
@@ -147,6 +148,7 @@ Rows Llama::logits_of(Team& team, ConstRows hidden, nn::Workspace& workspace) co
                          .places = {},
                          .angles = {},
                          .int8 = workspace.int8(),
+                         .rounded = workspace.rounded(),
                          .tap = nullptr};
   team.run([&](const Member& me) noexcept { 
     normalize(me, pass, hidden, w.normed);
@@ -244,8 +246,8 @@ Block bind_block(Binder& binder, const BlockPlan& plan, int layer) {
           .mlp = {nn::Linear(std::move(gate_up)), std::move(down), layer}};
 }
 
-Llama::Llama(const Metadata& config, const TensorSource& tensors, Team& team)
-    : shape_(llama_shape(config)) {
+Llama::Llama(const Metadata& config, const TensorSource& tensors, Team& team, Math math)
+    : Model(math), shape_(llama_shape(config)) {
   check_activation(config);
   Binder binder(tensors, team, memory_, config.file());
   BlockPlan plan = {.shape = shape_, .heads = {}, .eps = epsilon_of(config)};
@@ -272,8 +274,8 @@ Llama::Llama(const Metadata& config, const TensorSource& tensors, Team& team)
 
 }  // namespace
 
-std::unique_ptr<Model> bind_llama(const Metadata& config, const TensorSource& tensors, Team& team) {
-  return std::make_unique<Llama>(config, tensors, team);
+std::unique_ptr<Model> bind_llama(const Metadata& config, const TensorSource& tensors, Team& team, Math math) {
+  return std::make_unique<Llama>(config, tensors, team, math);
 }
 
 nn::Shape llama_shape(const Metadata& config) {

@@ -10,7 +10,7 @@
 
 namespace kinglet::arch {
 
-std::unique_ptr<Model> bind_llama(const Metadata& config, const TensorSource& tensors, Team& team);
+std::unique_ptr<Model> bind_llama(const Metadata& config, const TensorSource& tensors, Team& team, Math math);
 nn::Shape llama_shape(const Metadata& config);
 
 }  // namespace kinglet::arch

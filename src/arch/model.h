@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/team.h"
+#include "kinglet/math.h"
 #include "nn/pass.h"
 #include "nn/shape.h"
 #include "nn/workspace.h"
@@ -30,8 +31,10 @@ struct Matrix {
 
 class Model {
  public:
+  explicit Model(Math math = Math::kExact) : math_(math) {}
   virtual ~Model() = default;
 
+  Math math() const { return math_; }
   virtual const nn::Shape& shape() const = 0;
   virtual std::span<const Matrix> matrices() const = 0;  // all of them, tied ones once
   virtual std::size_t weight_bytes() const = 0;
@@ -47,6 +50,9 @@ class Model {
   // to the bit those of forward() after the last one. hidden: (W, D), outside the workspace, which is
   // large enough for W rows with logits and holds what is returned.
   virtual Rows logits_of(Team& team, ConstRows hidden, nn::Workspace& workspace) const = 0;
+
+ private:
+  Math math_;
 };
 
 }  // namespace kinglet::arch

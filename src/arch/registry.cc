@@ -11,7 +11,7 @@ namespace {
 
 struct Architecture {
   const char* model_type;
-  std::unique_ptr<Model> (*bind)(const Metadata&, const TensorSource&, Team&);
+  std::unique_ptr<Model> (*bind)(const Metadata&, const TensorSource&, Team&, Math);
   nn::Shape (*shape)(const Metadata&);
 };
 
@@ -38,8 +38,8 @@ const Architecture& find(const Metadata& config) {
 
 }  // namespace
 
-std::unique_ptr<Model> bind_model(const Metadata& config, const TensorSource& tensors, Team& team) {
-  return find(config).bind(config, tensors, team);
+std::unique_ptr<Model> bind_model(const Metadata& config, const TensorSource& tensors, Team& team, Math math) {
+  return find(config).bind(config, tensors, team, math);
 }
 
 nn::Shape shape_of(const Metadata& config) { return find(config).shape(config); }

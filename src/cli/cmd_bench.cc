@@ -32,6 +32,7 @@ struct Options {
                     .batch = {128},
                     .repetitions = {5}};
   std::string cache_type = "f16", output = "md";
+  Math math = Math::kExact;
   bool remeasure = false;
 };
 
@@ -107,7 +108,7 @@ int bench(const Options& options) {
   for (const std::string& path : models) {
     const BenchedModel described = describe(path);
     reset_peak_memory();
-    const Model model = open_model({.model = path, .tokenizer = {}, .threads = 0});
+    const Model model = open_model({.model = path, .tokenizer = {}, .threads = 0, .math = options.math});
     Bench tests(model);
     for (const BenchTest& test : tests_of(grid)) {
       limits.of(test.threads);
@@ -161,6 +162,7 @@ void add_bench(CLI::App& app, int& exit_code) {
   add_list("-r,--repetitions", options->grid.repetitions, 1, 100000, "Repetitions (5)");
   command->add_option("--cache-type", options->cache_type, "KV cache: f16 (default), f32 or q8_0")
       ->type_name("TYPE");
+  add_math_option(command, options->math);
   command->add_option("-o,--output", options->output, "md (default), csv, json or jsonl")
       ->type_name("FORMAT");
   command->add_flag("--remeasure", options->remeasure,

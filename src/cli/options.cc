@@ -136,10 +136,25 @@ void add_model_options(CLI::App* command, ModelOptions& options) {
   command->add_option("--tokenizer", options.tokenizer, "Vocabulary, where the model brings none")
       ->type_name("PATH");
   add_threads_option(command, options.threads);
+  add_math_option(command, options.math);
+}
+
+void add_math_option(CLI::App* command, Math& math) {
+  command
+      ->add_option_function<std::string>(
+          "--math",
+          [&math](const std::string& name) {
+            if (name != "exact" && name != "bf16") {
+              throw usage_error("unknown arithmetic").at("--math").found(kinglet::quoted(name)).allowed("exact, bf16");
+            }
+            math = name == "bf16" ? Math::kBfloat : Math::kExact;
+          },
+          "exact (default); bf16: with bf16 weights, activations rounded to bf16")
+      ->type_name("NAME");
 }
 
 Model open_model(const ModelOptions& options) {
-  const OpenOptions open = {options.tokenizer, options.threads};
+  const OpenOptions open = {.tokenizer = options.tokenizer, .math = options.math, .threads = options.threads};
   return options.model.empty() ? Model::built_in(open) : Model::open(options.model, open);
 }
 

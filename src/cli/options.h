@@ -47,8 +47,10 @@ struct ModelOptions {
   std::string model;      // empty: built in
   std::string tokenizer;  // empty: what the model brings
   std::size_t threads = 0;
+  Math math = Math::kExact;
 };
 void add_model_options(CLI::App* command, ModelOptions& options);
+void add_math_option(CLI::App* command, Math& math);
 Model open_model(const ModelOptions& options);
 
 // -c, --cache-type, --chunk

@@ -26,8 +26,21 @@ void unpack_integers(const std::byte* blocks, std::size_t count, float* out) {
 }
 
 template <class Format>
+void pack_integers(const float* values, std::size_t count, const float* importance,
+                   std::byte* blocks) {
+  constexpr std::size_t kCount = Format::Block::kCount;
+  for (std::size_t at = 0; at < count; at += kCount, blocks += Format::kBytes) {
+    const float* counts = importance == nullptr ? nullptr : importance + at;
+    Format::write(target_of<kCount>(values + at, counts), blocks);
+  }
+}
+
+template <class Format>
 constexpr dtype::Format integer_row(DType dtype, const char* name) {
-  return {dtype, name, Format::Block::kCount, Format::kBytes, unpack_integers<Format>, nullptr};
+  auto pack = [] {
+    if constexpr (requires { Format::write; }) return &pack_integers<Format>; else return nullptr;
+  }();
+  return {dtype, name, Format::Block::kCount, Format::kBytes, unpack_integers<Format>, pack};
 }
 
 constexpr dtype::Format plain_row(DType dtype, const char* name, std::size_t bytes) {
@@ -46,6 +59,10 @@ constexpr std::array kFormats = {
     integer_row<Q4_K>(DType::kQ4_K, "q4_k"),
     integer_row<Q5_K>(DType::kQ5_K, "q5_k"),
     integer_row<Q6_K>(DType::kQ6_K, "q6_k"),
+    integer_row<Q2_K>(DType::kQ2_K, "q2_k"),
+    integer_row<Q3_K>(DType::kQ3_K, "q3_k"),
+    integer_row<IQ4_NL>(DType::kIQ4_NL, "iq4_nl"),
+    integer_row<MXFP4>(DType::kMXFP4, "mxfp4"),
     plain_row(DType::kF64, "f64", 8),
     plain_row(DType::kI8, "i8", 1),
     plain_row(DType::kI16, "i16", 2),

@@ -35,6 +35,15 @@ inline float load_half(const std::byte* at) {
   return float_from_half(bits);
 }
 
+// The nearest f16; a magnitude beyond the largest one becomes that, since a scale must stay finite.
+inline float store_half(std::byte* at, float value) {
+  constexpr float kLargest = 65504.0f;
+  const float kept = value > kLargest ? kLargest : value < -kLargest ? -kLargest : value;
+  const std::uint16_t bits = half_from_float(kept);
+  std::memcpy(at, &bits, 2);
+  return float_from_half(bits);  // what a reader will find
+}
+
 inline std::uint8_t load_byte(const std::byte* at) { return std::to_integer<std::uint8_t>(*at); }
 
 }  // namespace kinglet::dtype

@@ -27,6 +27,7 @@
 //     u[i + 96] = high nibble of low[i + 32] | bits 6-7 of high[i] << 4
 //   w = (d * sc) * (u - 32)
 
+#include "dtype/fit.h"
 #include "dtype/integers.h"
 #include "dtype/panel.h"
 
@@ -37,6 +38,7 @@ struct Q4_K {
   using Block = Integers<256, 32>;
   static constexpr std::size_t kBytes = 144;
   static Block read(const std::byte* block);
+  static void write(const Target<256>& target, std::byte* block);
 };
 
 struct Q5_K {
@@ -44,6 +46,7 @@ struct Q5_K {
   using Block = Integers<256, 32>;
   static constexpr std::size_t kBytes = 176;
   static Block read(const std::byte* block);
+  static void write(const Target<256>& target, std::byte* block);
 };
 
 struct Q6_K {
@@ -51,6 +54,7 @@ struct Q6_K {
   using Block = Integers<256, 16>;
   static constexpr std::size_t kBytes = 210;
   static Block read(const std::byte* block);
+  static void write(const Target<256>& target, std::byte* block);
 };
 
 }  // namespace kinglet::dtype

@@ -10,6 +10,8 @@
 #include "dtype/q4.h"
 #include "dtype/q5.h"
 #include "dtype/q8_0.h"
+#include "dtype/small_k_quants.h"
+#include "dtype/table4.h"
 #include "tensor/dtype.h"
 
 namespace kinglet::dtype {
@@ -34,7 +36,9 @@ using WeightFormats =
                IntegerEntry<DType::kQ4_0, Q4_0>, IntegerEntry<DType::kQ4_1, Q4_1>,
                IntegerEntry<DType::kQ5_0, Q5_0>, IntegerEntry<DType::kQ5_1, Q5_1>,
                IntegerEntry<DType::kQ4_K, Q4_K>, IntegerEntry<DType::kQ5_K, Q5_K>,
-               IntegerEntry<DType::kQ6_K, Q6_K>>;
+               IntegerEntry<DType::kQ6_K, Q6_K>, IntegerEntry<DType::kQ2_K, Q2_K>,
+               IntegerEntry<DType::kQ3_K, Q3_K>, IntegerEntry<DType::kIQ4_NL, IQ4_NL>,
+               IntegerEntry<DType::kMXFP4, MXFP4>>;
 
 constexpr std::size_t kWeightFormats = std::tuple_size_v<WeightFormats>;
 

@@ -26,15 +26,15 @@ void pack_floats(const std::byte* row_data, std::size_t rows, std::size_t k, std
   constexpr std::size_t kStep = 64;  // columns at a time: 16 rows of them stay in the first cache
   for (std::size_t begin = 0; begin < k; begin += kStep) {
     const std::size_t end = std::min(k, begin + kStep);
+    const std::size_t tile_bytes = Entry::Panel::bytes(end - begin);
     Stored tile[kStep * kLanes] = {};
     for (std::size_t row = 0; row < rows; ++row) {
       Stored source[kStep];
       std::memcpy(source, row_data + (row * k + begin) * sizeof(Stored),
                   (end - begin) * sizeof(Stored));
-      for (std::size_t i = 0; i < end - begin; ++i) tile[i * kLanes + row] = source[i];
+      for (std::size_t i = 0; i < end - begin; ++i) tile[place_in_panel<typename Entry::Panel>(i, row)] = source[i];
     }
-    std::memcpy(panel + begin * kLanes * sizeof(Stored), tile,
-                (end - begin) * kLanes * sizeof(Stored));
+    std::memcpy(panel + Entry::Panel::bytes(begin), tile, tile_bytes);
   }
 }
 
@@ -43,7 +43,7 @@ void unpack_float_row(const std::byte* panel, std::size_t row, std::size_t k, fl
   using Stored = typename Entry::Panel::Stored;
   const Format& format = format_of(Entry::kDType);
   for (std::size_t i = 0; i < k; ++i) {
-    format.unpack(panel + (i * kLanes + row) * sizeof(Stored), 1, out + i);
+    format.unpack(panel + place_in_panel<typename Entry::Panel>(i, row) * sizeof(Stored), 1, out + i);
   }
 }
 

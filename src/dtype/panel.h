@@ -3,7 +3,8 @@
 // How a panel of 16 output rows lies in memory: what the packers of dtype/ write and the kernels
 // read. A lane is an output row, so every order along K can be kept exactly (numerics contract).
 //
-// Float formats: for each k in [0, K): 16 values, one per row.
+// Float formats: for each k in [0, K): 16 values, one per row. bf16: for each pair k, k + 1: 16 pairs,
+// one per row, as the processors multiply them; an odd K ends with zeros.
 //
 // Integer formats: for each block of 32 along K
 //   scales   kScales x 16 values of Scale        (one per row and sub-block of 32 / kScales)
@@ -29,7 +30,17 @@ struct FloatPanel {
 };
 struct F32Panel : FloatPanel<float> {};
 struct F16Panel : FloatPanel<std::uint16_t> {};
-struct BF16Panel : FloatPanel<std::uint16_t> {};
+struct BF16Panel : FloatPanel<std::uint16_t> {
+  static constexpr std::size_t kPair = 2;
+  static constexpr std::size_t bytes(std::size_t k) { return (k + 1) / kPair * kPair * kLanes * sizeof(std::uint16_t); }
+};
+
+// Where value k of a row stands in its panel.
+template <class Panel>
+constexpr std::size_t place_in_panel(std::size_t k, std::size_t row) {
+  if constexpr (requires { Panel::kPair; }) return (k / 2 * kLanes + row) * 2 + k % 2;
+  return k * kLanes + row;
+}
 
 enum class Packing { kBytes, kNibbles };
 enum class Minimum { kNone, kPerBlock };
@@ -62,5 +73,10 @@ using Q5_1Panel = IntegerPanel<Packing::kBytes, std::uint16_t, Minimum::kPerBloc
 using Q4_KPanel = IntegerPanel<Packing::kNibbles, float, Minimum::kPerBlock, 1, 0, 15>;
 using Q5_KPanel = IntegerPanel<Packing::kBytes, float, Minimum::kPerBlock, 1, 0, 31>;
 using Q6_KPanel = IntegerPanel<Packing::kBytes, float, Minimum::kNone, 2, 32, 63>;
+using Q2_KPanel = IntegerPanel<Packing::kBytes, float, Minimum::kPerBlock, 2, 0, 3>;
+using Q3_KPanel = IntegerPanel<Packing::kBytes, float, Minimum::kNone, 2, 4, 7>;
+// Formats with a table of integers: a panel holds what the table says.
+using IQ4_NLPanel = IntegerPanel<Packing::kBytes, std::uint16_t, Minimum::kNone, 1, 128, 255>;
+using MXFP4Panel = IntegerPanel<Packing::kBytes, float, Minimum::kNone, 1, 16, 31>;
 
 }  // namespace kinglet::dtype

@@ -1,5 +1,7 @@
 #include "dtype/q4.h"
 
+#include "dtype/write_32.h"
+
 namespace kinglet::dtype {
 namespace {
 
@@ -7,6 +9,12 @@ void read_nibbles(const std::byte* n, std::uint8_t* u) {
   for (std::size_t i = 0; i < 16; ++i) {
     u[i] = load_byte(n + i) & 0x0F;
     u[i + 16] = static_cast<std::uint8_t>(load_byte(n + i) >> 4);
+  }
+}
+
+void write_nibbles(const float* u, std::byte* n) {
+  for (std::size_t i = 0; i < 16; ++i) {
+    n[i] = static_cast<std::byte>(static_cast<int>(u[i]) | static_cast<int>(u[i + 16]) << 4);
   }
 }
 
@@ -25,6 +33,18 @@ Q4_1::Block Q4_1::read(const std::byte* block) {
   out.minimum[0] = load_half(block + 2);
   read_nibbles(block + 4, out.u);
   return out;
+}
+
+void Q4_0::write(const Target<32>& target, std::byte* block) {
+  float u[32];
+  write_scaled(target, {-8.0f, 7.0f}, {-1.5f, 0.25f, 12, 2}, block, u);
+  write_nibbles(u, block + 2);
+}
+
+void Q4_1::write(const Target<32>& target, std::byte* block) {
+  float u[32];
+  write_affine(target, 15.0f, {-1.0f, 0.25f, 12, 2}, block, u);
+  write_nibbles(u, block + 4);
 }
 
 }  // namespace kinglet::dtype

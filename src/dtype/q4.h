@@ -10,6 +10,7 @@
 //   u[i] = low nibble of n[i], u[i + 16] = high nibble of n[i], i < 16
 //   q4_0: w[i] = d * (u[i] - 8)           q4_1: w[i] = d * u[i] + m
 
+#include "dtype/fit.h"
 #include "dtype/integers.h"
 #include "dtype/panel.h"
 
@@ -21,6 +22,7 @@ struct Q4_0 {
   static constexpr std::size_t kBytes = 18;
   static constexpr Direct kDirect = {.scale_at = 0, .minimum_at = 0, .integers_at = 2, .flip = 0};
   static Block read(const std::byte* block);
+  static void write(const Target<32>& target, std::byte* block);
 };
 
 struct Q4_1 {
@@ -29,6 +31,7 @@ struct Q4_1 {
   static constexpr std::size_t kBytes = 20;
   static constexpr Direct kDirect = {.scale_at = 0, .minimum_at = 2, .integers_at = 4, .flip = 0};
   static Block read(const std::byte* block);
+  static void write(const Target<32>& target, std::byte* block);
 };
 
 }  // namespace kinglet::dtype

@@ -11,6 +11,7 @@
 //   u[i] = low nibble of n[i] | bit i of h << 4, u[i + 16] = high nibble | bit (i + 16) of h << 4
 //   q5_0: w[i] = d * (u[i] - 16)          q5_1: w[i] = d * u[i] + m
 
+#include "dtype/fit.h"
 #include "dtype/integers.h"
 #include "dtype/panel.h"
 
@@ -21,6 +22,7 @@ struct Q5_0 {
   using Block = Integers<32, 32>;
   static constexpr std::size_t kBytes = 22;
   static Block read(const std::byte* block);
+  static void write(const Target<32>& target, std::byte* block);
 };
 
 struct Q5_1 {
@@ -28,6 +30,7 @@ struct Q5_1 {
   using Block = Integers<32, 32>;
   static constexpr std::size_t kBytes = 24;
   static Block read(const std::byte* block);
+  static void write(const Target<32>& target, std::byte* block);
 };
 
 }  // namespace kinglet::dtype

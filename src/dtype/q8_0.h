@@ -5,6 +5,7 @@
 //   0  d   f16
 //   2  q   32 x i8          w[i] = d * q[i]
 
+#include "dtype/fit.h"
 #include "dtype/integers.h"
 #include "dtype/panel.h"
 
@@ -16,6 +17,7 @@ struct Q8_0 {
   static constexpr std::size_t kBytes = 34;
   static constexpr Direct kDirect = {.scale_at = 0, .minimum_at = 0, .integers_at = 2, .flip = 0x80808080};
   static Block read(const std::byte* block);
+  static void write(const Target<32>& target, std::byte* block);
 };
 
 }  // namespace kinglet::dtype

@@ -45,9 +45,10 @@ struct GgmlRow {
 };
 constexpr GgmlRow kGgmlTypes[] = {
     {0, DType::kF32},   {1, DType::kF16},   {2, DType::kQ4_0},  {3, DType::kQ4_1},
-    {6, DType::kQ5_0},  {7, DType::kQ5_1},  {8, DType::kQ8_0},  {12, DType::kQ4_K},
-    {13, DType::kQ5_K}, {14, DType::kQ6_K}, {24, DType::kI8},   {25, DType::kI16},
-    {26, DType::kI32},  {27, DType::kI64},  {28, DType::kF64},  {30, DType::kBF16}};
+    {6, DType::kQ5_0},  {7, DType::kQ5_1},  {8, DType::kQ8_0},  {10, DType::kQ2_K},
+    {11, DType::kQ3_K}, {12, DType::kQ4_K}, {13, DType::kQ5_K}, {14, DType::kQ6_K},
+    {20, DType::kIQ4_NL}, {24, DType::kI8}, {25, DType::kI16},  {26, DType::kI32},
+    {27, DType::kI64},  {28, DType::kF64},  {30, DType::kBF16}, {39, DType::kMXFP4}};
 
 // Types that ggml has and kinglet does not read, so that a message can name them.
 struct UnreadRow {
@@ -55,10 +56,9 @@ struct UnreadRow {
   const char* name;
 };
 constexpr UnreadRow kUnread[] = {
-    {9, "q8_1"},     {10, "q2_K"},    {11, "q3_K"},    {15, "q8_K"},  {16, "iq2_xxs"},
-    {17, "iq2_xs"},  {18, "iq3_xxs"}, {19, "iq1_s"},   {20, "iq4_nl"}, {21, "iq3_s"},
-    {22, "iq2_s"},   {23, "iq4_xs"},  {29, "iq1_m"},   {34, "tq1_0"}, {35, "tq2_0"},
-    {39, "mxfp4"}};
+    {9, "q8_1"},    {15, "q8_K"},   {16, "iq2_xxs"}, {17, "iq2_xs"}, {18, "iq3_xxs"},
+    {19, "iq1_s"},  {21, "iq3_s"},  {22, "iq2_s"},   {23, "iq4_xs"}, {29, "iq1_m"},
+    {34, "tq1_0"},  {35, "tq2_0"}};
 
 std::string ggml_name(std::uint32_t number) {
   for (const UnreadRow& row : kUnread) {

@@ -26,8 +26,12 @@ inline Neon4 add_exponent(Neon4 x, Neon4 shifted) {
   return Neon4(vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x), n)));
 }
 
-inline Neon4 load_bfloat(const std::uint16_t* from, Neon4) {
-  return Neon4(vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(from), 16)));
+// The first, or the second, of pairs of bf16.
+inline Neon4 load_bfloat_first(const std::uint32_t* from, Neon4) {
+  return Neon4(vreinterpretq_f32_u32(vshlq_n_u32(vld1q_u32(from), 16)));
+}
+inline Neon4 load_bfloat_second(const std::uint32_t* from, Neon4) {
+  return Neon4(vreinterpretq_f32_u32(vandq_u32(vld1q_u32(from), vdupq_n_u32(0xFFFF0000u))));
 }
 
 inline Neon4 load_half(const std::uint16_t* from, Neon4) {

@@ -31,9 +31,15 @@ struct Lanes<Scalar> {
     for (std::size_t i = 0; i < kLaneCount; ++i) out.lane[i] = dtype::float_from_half(from[i]);
     return out;
   }
-  static Lanes load_bfloat(const std::uint16_t* from) {
+  // The first, or the second, of 16 pairs.
+  static Lanes load_bfloat_first(const std::uint32_t* from) {
     Lanes out;
-    for (std::size_t i = 0; i < kLaneCount; ++i) out.lane[i] = dtype::float_from_bfloat(from[i]);
+    for (std::size_t i = 0; i < kLaneCount; ++i) out.lane[i] = std::bit_cast<float>(from[i] << 16);
+    return out;
+  }
+  static Lanes load_bfloat_second(const std::uint32_t* from) {
+    Lanes out;
+    for (std::size_t i = 0; i < kLaneCount; ++i) out.lane[i] = std::bit_cast<float>(from[i] & 0xFFFF0000u);
     return out;
   }
   static Lanes load_bytes(const std::int8_t* from) {

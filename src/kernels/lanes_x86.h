@@ -57,9 +57,14 @@ inline Sse add_exponent(Sse x, Sse shifted) {
   return Sse(_mm_castsi128_ps(_mm_add_epi32(_mm_castps_si128(x), n)));
 }
 
-inline Sse load_bfloat(const std::uint16_t* from, Sse) {
-  const __m128i bits = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
-  return Sse(_mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), bits)));
+// The first, or the second, of pairs of bf16.
+inline Sse load_bfloat_first(const std::uint32_t* from, Sse) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return Sse(_mm_castsi128_ps(_mm_slli_epi32(bits, 16)));
+}
+inline Sse load_bfloat_second(const std::uint32_t* from, Sse) {
+  const __m128i bits = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return Sse(_mm_castsi128_ps(_mm_and_si128(bits, _mm_set1_epi32(static_cast<int>(0xFFFF0000u)))));
 }
 
 // Signed bytes as floats.
@@ -127,10 +132,13 @@ inline Avx add_exponent(Avx x, Avx shifted) {
   return Avx(_mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), n)));
 }
 
-inline Avx load_bfloat(const std::uint16_t* from, Avx) {
-  const __m256i bits =
-      _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
+inline Avx load_bfloat_first(const std::uint32_t* from, Avx) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
   return Avx(_mm256_castsi256_ps(_mm256_slli_epi32(bits, 16)));
+}
+inline Avx load_bfloat_second(const std::uint32_t* from, Avx) {
+  const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+  return Avx(_mm256_castsi256_ps(_mm256_and_si256(bits, _mm256_set1_epi32(static_cast<int>(0xFFFF0000u)))));
 }
 inline Avx load_bytes(const std::int8_t* from, Avx) {
   return Avx(_mm256_cvtepi32_ps(
@@ -175,10 +183,12 @@ inline Wide add_exponent(Wide x, Wide shifted) {
   return Wide(_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x), n)));
 }
 
-inline Wide load_bfloat(const std::uint16_t* from, Wide) {
-  const __m512i bits =
-      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
-  return Wide(_mm512_castsi512_ps(_mm512_slli_epi32(bits, 16)));
+inline Wide load_bfloat_first(const std::uint32_t* from, Wide) {
+  return Wide(_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(from), 16)));
+}
+inline Wide load_bfloat_second(const std::uint32_t* from, Wide) {
+  const __m512i upper = _mm512_set1_epi32(static_cast<int>(0xFFFF0000u));
+  return Wide(_mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(from), upper)));
 }
 inline Wide load_bytes(const std::int8_t* from, Wide) {
   return Wide(_mm512_cvtepi32_ps(

@@ -37,11 +37,14 @@ struct Lanes {
     for (std::size_t i = 0; i < kParts; ++i) out.part[i] = native::load_half(from + i * kWidth, Part());
     return out;
   }
-  static Lanes load_bfloat(const std::uint16_t* from) {
+  static Lanes load_bfloat_first(const std::uint32_t* from) {
     Lanes out;
-    for (std::size_t i = 0; i < kParts; ++i) {
-      out.part[i] = native::load_bfloat(from + i * kWidth, Part());
-    }
+    for (std::size_t i = 0; i < kParts; ++i) out.part[i] = native::load_bfloat_first(from + i * kWidth, Part());
+    return out;
+  }
+  static Lanes load_bfloat_second(const std::uint32_t* from) {
+    Lanes out;
+    for (std::size_t i = 0; i < kParts; ++i) out.part[i] = native::load_bfloat_second(from + i * kWidth, Part());
     return out;
   }
   static Lanes load_bytes(const std::int8_t* from) {

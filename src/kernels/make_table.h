@@ -3,6 +3,7 @@
 // The table of one level: every kernel's template with that level filled in.
 
 #include "kernels/attention.h"
+#include "kernels/bfloat.h"
 #include "kernels/matmul.h"
 #include "kernels/peaks.h"
 #include "kernels/rows.h"
@@ -19,6 +20,8 @@ template <class L, class... Entries>
 constexpr Table make_table(std::tuple<Entries...>*) {
   return {.isa = L::kName,
           .matmul = {matmul<L, typename Entries::Panel>...},
+          .matmul_bfloat = matmul_bfloat<L>,
+          .round_bfloat = round_bfloat<L>,
           .quantize = quantize<L>,
           .cache_f32 = cache_functions<L, F32Cache>(),
           .cache_f16 = cache_functions<L, F16Cache>(),

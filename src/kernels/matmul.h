@@ -37,78 +37,107 @@ inline Lanes<L> load_sums(const Matmul& call, const Stretch& k, std::size_t pane
                       std::min(kLaneCount, call.out_width - row));
 }
 
+// What a float product does with one k: weights w of 16 rows, the token's value x, and the sum so far.
+// Rule 3 of the contract; bfloat.h has another.
+struct ExactSteps {
+  template <class L>
+  static inline Lanes<L> multiply_add(const Lanes<L>& w, const Lanes<L>& x, const Lanes<L>& sum) {
+    return fma(w, x, sum);
+  }
+  template <class L>
+  static inline Lanes<L> add(const Lanes<L>& a, const Lanes<L>& b) {
+    return a + b;
+  }
+  static constexpr bool kSecondFirst = false;  // of a pair along K
+};
+
 // Puts them back; after the last stretch with the bias, which is added last.
-template <class L>
+template <class L, class Steps>
 inline void store_sums(const Matmul& call, const Stretch& k, std::size_t panel, std::size_t token,
                        const Lanes<L>& sums) {
   const std::size_t row = panel * kLaneCount;
   const bool with_bias = k.end == call.in_width && call.bias != nullptr;
-  store_part(with_bias ? sums + Lanes<L>::load(call.bias + row) : sums,
+  store_part(with_bias ? Steps::add(sums, Lanes<L>::load(call.bias + row)) : sums,
              call.out + token * call.out_stride + row, std::min(kLaneCount, call.out_width - row));
 }
 
 // --- float weights ----------------------------------------------------------------------------
 
 template <class L, class Panel>
-inline Lanes<L> load_weights(const std::byte* at) {
+inline Lanes<L> load_weights(const std::byte* panel, std::size_t k) {
   if constexpr (std::is_base_of_v<dtype::F32Panel, Panel>) {
-    return Lanes<L>::load(reinterpret_cast<const float*>(at));
+    return Lanes<L>::load(reinterpret_cast<const float*>(panel) + k * kLaneCount);
   } else if constexpr (std::is_base_of_v<dtype::F16Panel, Panel>) {
-    return Lanes<L>::load_half(reinterpret_cast<const std::uint16_t*>(at));
+    return Lanes<L>::load_half(reinterpret_cast<const std::uint16_t*>(panel) + k * kLaneCount);
   } else {
-    return Lanes<L>::load_bfloat(reinterpret_cast<const std::uint16_t*>(at));
+    const auto* pairs = reinterpret_cast<const std::uint32_t*>(panel) + k / 2 * kLaneCount;
+    return k % 2 == 0 ? Lanes<L>::load_bfloat_first(pairs) : Lanes<L>::load_bfloat_second(pairs);
   }
 }
 
-template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
-void float_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
-                std::size_t token) noexcept {
-  constexpr std::size_t kStep = Panel::bytes(1);  // 16 weights, one per row
-  const std::byte* weights = call.panels + panel * call.panel_bytes;
-  const float* x = call.x + token * call.x_stride;
+// kPanels x kTokens sums, kept in registers.
+template <class L, std::size_t kPanels, std::size_t kTokens>
+struct Tile {
+  Lanes<L> sum[kPanels][kTokens];
 
-  Lanes<L> total[kPanels][kTokens];
-#pragma GCC unroll 16
-  for (std::size_t p = 0; p < kPanels; ++p) {
-#pragma GCC unroll 16
-    for (std::size_t t = 0; t < kTokens; ++t) {
-      total[p][t] = load_sums<L>(call, stretch, panel + p, token + t);
-    }
-  }
-  for (std::size_t begin = stretch.begin; begin < stretch.end; begin += kFloatBlock) {
-    const std::size_t end = std::min(begin + kFloatBlock, stretch.end);
-    Lanes<L> block[kPanels][kTokens];
-#pragma GCC unroll 16
-    for (auto& row : block) {
-#pragma GCC unroll 16
-      for (Lanes<L>& value : row) value = Lanes<L>::broadcast(0.0f);
-    }
-    for (std::size_t k = begin; k < end; ++k) {
-      Lanes<L> w[kPanels];
-#pragma GCC unroll 16
-      for (std::size_t p = 0; p < kPanels; ++p) {
-        w[p] = load_weights<L, Panel>(weights + p * call.panel_bytes + k * kStep);
-      }
-#pragma GCC unroll 16
-      for (std::size_t t = 0; t < kTokens; ++t) {
-        const Lanes<L> value = Lanes<L>::broadcast(x[t * call.x_stride + k]);
-#pragma GCC unroll 16
-        for (std::size_t p = 0; p < kPanels; ++p) block[p][t] = fma(w[p], value, block[p][t]);
-      }
-    }
+  // f(sum, panel, token) for each, unrolled.
+  template <class Function>
+  inline void each(const Function& f) {
 #pragma GCC unroll 16
     for (std::size_t p = 0; p < kPanels; ++p) {
 #pragma GCC unroll 16
-      for (std::size_t t = 0; t < kTokens; ++t) total[p][t] = total[p][t] + block[p][t];
+      for (std::size_t t = 0; t < kTokens; ++t) f(sum[p][t], p, t);
     }
   }
+};
+
+template <class L, class Panel, class Steps, std::size_t kPanels, std::size_t kTokens>
+inline void float_step(const Matmul& call, const std::byte* weights, const float* x, std::size_t k,
+                       Tile<L, kPanels, kTokens>& block) {
+  Lanes<L> w[kPanels];
 #pragma GCC unroll 16
-  for (std::size_t p = 0; p < kPanels; ++p) {
+  for (std::size_t p = 0; p < kPanels; ++p) w[p] = load_weights<L, Panel>(weights + p * call.panel_bytes, k);
 #pragma GCC unroll 16
-    for (std::size_t t = 0; t < kTokens; ++t) {
-      store_sums(call, stretch, panel + p, token + t, total[p][t]);
+  for (std::size_t t = 0; t < kTokens; ++t) {
+    const Lanes<L> value = Lanes<L>::broadcast(x[t * call.x_stride + k]);
+#pragma GCC unroll 16
+    for (std::size_t p = 0; p < kPanels; ++p) {
+      block.sum[p][t] = Steps::multiply_add(w[p], value, block.sum[p][t]);
     }
   }
+}
+
+template <class L, class Panel, class Steps, std::size_t kPanels, std::size_t kTokens>
+void float_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
+                std::size_t token) noexcept {
+  const std::byte* weights = call.panels + panel * call.panel_bytes;
+  const float* x = call.x + token * call.x_stride;
+
+  Tile<L, kPanels, kTokens> total;
+  total.each([&](Lanes<L>& sum, std::size_t p, std::size_t t) {
+    sum = load_sums<L>(call, stretch, panel + p, token + t);
+  });
+  for (std::size_t begin = stretch.begin; begin < stretch.end; begin += kFloatBlock) {
+    const std::size_t end = std::min(begin + kFloatBlock, stretch.end);
+    Tile<L, kPanels, kTokens> block;
+    block.each([](Lanes<L>& sum, std::size_t, std::size_t) { sum = Lanes<L>::broadcast(0.0f); });
+    if constexpr (requires { Panel::kPair; }) {
+      constexpr std::size_t kFirst = Steps::kSecondFirst ? 1 : 0;
+      std::size_t k = begin;
+      // Steps that take the second first find a zero after an odd end.
+      for (; k + 1 < end + kFirst; k += 2) {
+        float_step<L, Panel, Steps>(call, weights, x, k + kFirst, block);
+        float_step<L, Panel, Steps>(call, weights, x, k + 1 - kFirst, block);
+      }
+      if (k < end) float_step<L, Panel, Steps>(call, weights, x, k, block);
+    } else {
+      for (std::size_t k = begin; k < end; ++k) float_step<L, Panel, Steps>(call, weights, x, k, block);
+    }
+    total.each([&](Lanes<L>& sum, std::size_t p, std::size_t t) { sum = Steps::add(sum, block.sum[p][t]); });
+  }
+  total.each([&](Lanes<L>& sum, std::size_t p, std::size_t t) {
+    store_sums<L, Steps>(call, stretch, panel + p, token + t, sum);
+  });
 }
 
 // --- integer weights --------------------------------------------------------------------------
@@ -233,53 +262,60 @@ void integer_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
   for (std::size_t p = 0; p < kPanels; ++p) {
 #pragma GCC unroll 16
     for (std::size_t t = 0; t < kTokens; ++t) {
-      store_sums(call, stretch, panel + p, token + t, total[p][t]);
+      store_sums<L, ExactSteps>(call, stretch, panel + p, token + t, total[p][t]);
     }
   }
 }
 
 // --- tiles over the whole range ---------------------------------------------------------------
 
-template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
-inline void tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
-                 std::size_t token) noexcept {
-  if constexpr (Panel::kInteger) {
-    integer_tile<L, Panel, kPanels, kTokens>(call, stretch, panel, token);
-  } else {
-    float_tile<L, Panel, kPanels, kTokens>(call, stretch, panel, token);
+// How the tiles of a panel are computed.
+template <class L, class PanelLayout>
+struct ExactProduct {
+  using Panel = PanelLayout;
+
+  template <std::size_t kPanels, std::size_t kTokens>
+  static inline void tile(const Matmul& call, const Stretch& stretch, std::size_t panel, std::size_t token) noexcept {
+    if constexpr (Panel::kInteger) {
+      integer_tile<L, Panel, kPanels, kTokens>(call, stretch, panel, token);
+    } else {
+      float_tile<L, Panel, ExactSteps, kPanels, kTokens>(call, stretch, panel, token);
+    }
   }
-}
+};
 
 constexpr std::size_t next_smaller(std::size_t tokens) {
   return tokens > 4 ? (tokens > 8 ? 8 : 4) : tokens / 2;
 }
 
 // Tokens [token, end) for kPanels panels, in tiles of kTokens, then of fewer, down to one.
-template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
+template <class Product, std::size_t kPanels, std::size_t kTokens>
 inline void token_tiles(const Matmul& call, const Stretch& stretch, std::size_t panel,
                         std::size_t token, std::size_t end) noexcept {
   for (; token + kTokens <= end; token += kTokens) {
-    tile<L, Panel, kPanels, kTokens>(call, stretch, panel, token);
+    Product::template tile<kPanels, kTokens>(call, stretch, panel, token);
   }
   if constexpr (kTokens > 1) {
-    token_tiles<L, Panel, kPanels, next_smaller(kTokens)>(call, stretch, panel, token, end);
+    token_tiles<Product, kPanels, next_smaller(kTokens)>(call, stretch, panel, token, end);
   }
 }
 
 // One token: the weights are read once and nothing is worth keeping, but some panels go together to
 // cover the latency of the multiply-add.
-template <class L, class Panel>
+template <class L, class Product>
 void matvec(const Matmul& call, std::size_t begin, std::size_t end) noexcept {
+  using Panel = typename Product::Panel;
   constexpr std::size_t kPanels = Panel::kInteger ? L::kIntegerGemvPanels : L::kGemvPanels;
   const Stretch whole = {0, call.in_width};
   std::size_t panel = begin;
-  for (; panel + kPanels <= end; panel += kPanels) tile<L, Panel, kPanels, 1>(call, whole, panel, 0);
-  for (; panel < end; ++panel) tile<L, Panel, 1, 1>(call, whole, panel, 0);
+  for (; panel + kPanels <= end; panel += kPanels) Product::template tile<kPanels, 1>(call, whole, panel, 0);
+  for (; panel < end; ++panel) Product::template tile<1, 1>(call, whole, panel, 0);
 }
 
-template <class L, class Panel>
-void matmul(const Matmul& call, std::size_t begin, std::size_t end) noexcept {
-  if (call.tokens == 1) return matvec<L, Panel>(call, begin, end);
+template <class L, class Product>
+void multiply(const Matmul& call, std::size_t begin, std::size_t end) noexcept {
+  using Panel = typename Product::Panel;
+  if (call.tokens == 1) return matvec<L, Product>(call, begin, end);
   constexpr std::size_t kPanels = Panel::kInteger ? 1 : L::kPanels;
   constexpr std::size_t kTokens = Panel::kInteger ? L::kIntegerTokens : L::kTokens;
   // A stretch of so many tokens' activations fills half of a second cache of 512 KiB.
@@ -292,11 +328,16 @@ void matmul(const Matmul& call, std::size_t begin, std::size_t end) noexcept {
       const Stretch stretch = {k, std::min(k + kStretch, call.in_width)};
       std::size_t panel = begin;
       for (; panel + kPanels <= end; panel += kPanels) {
-        token_tiles<L, Panel, kPanels, kTokens>(call, stretch, panel, token, last);
+        token_tiles<Product, kPanels, kTokens>(call, stretch, panel, token, last);
       }
-      for (; panel < end; ++panel) token_tiles<L, Panel, 1, kTokens>(call, stretch, panel, token, last);
+      for (; panel < end; ++panel) token_tiles<Product, 1, kTokens>(call, stretch, panel, token, last);
     }
   }
+}
+
+template <class L, class Panel>
+void matmul(const Matmul& call, std::size_t begin, std::size_t end) noexcept {
+  multiply<L, ExactProduct<L, Panel>>(call, begin, end);
 }
 
 // --- activations for the integer formats ------------------------------------------------------

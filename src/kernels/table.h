@@ -100,6 +100,11 @@ struct Table {
   void (*matmul[dtype::kWeightFormats])(const Matmul& call, std::size_t begin,
                                         std::size_t end) noexcept;
 
+  // bf16 weights by activations rounded to bf16 (bfloat.h): x is what round_bfloat has written.
+  void (*matmul_bfloat)(const Matmul& call, std::size_t begin, std::size_t end) noexcept;
+  // Values [begin, end) of a row; `row` has room for an even number. `begin` is a multiple of 32.
+  void (*round_bfloat)(const float* x, std::size_t begin, std::size_t end, float* row) noexcept;
+
   // Row `row` of `out` from x[begin, end); both are multiples of 32.
   void (*quantize)(const float* x, std::size_t begin, std::size_t end, const Int8Rows& out,
                    std::size_t row) noexcept;

@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kFewRows = 8;
 
 bool is_integer(DType dtype) { return dtype > DType::kBF16; }
+bool is_exact(const Pass& pass) { return pass.rounded.data == nullptr; }
 
 }  // namespace
 
@@ -20,6 +21,7 @@ Linear::Linear(std::vector<Weight> weights) : weights_(std::move(weights)) {
   for (const Weight& weight : weights_) {
     panels_ += weight.panel_count();
     has_integers_ = has_integers_ || is_integer(weight.dtype);
+    has_bfloats_ = has_bfloats_ || weight.dtype == DType::kBF16;
   }
 }
 
@@ -28,6 +30,11 @@ void Linear::run(const Member& me, const Pass& pass, ConstRows x, Rows out, cons
   if (has_integers_) {
     parts(me, x.count, x.width, [&](std::size_t row, std::size_t begin, std::size_t end) {
       pass.kernels.quantize(x.row(row), begin, end, pass.int8, row);
+    });
+  }
+  if (has_bfloats_ && !is_exact(pass)) {
+    parts(me, x.count, x.width, [&](std::size_t row, std::size_t begin, std::size_t end) {
+      pass.kernels.round_bfloat(x.row(row), begin, end, pass.rounded.row(row));
     });
   }
   me.sync();
@@ -56,7 +63,7 @@ void Linear::run(const Member& me, const Pass& pass, ConstRows x, Rows out, cons
 }
 
 void Linear::multiply(const Pass& pass, const Weight& weight, ConstRows x, Rows out, Range panels) {
-  const kernels::Matmul call = {.panels = weight.panels,
+  kernels::Matmul call = {.panels = weight.panels,
                                 .panel_bytes = weight.panel_bytes,
                                 .out_width = weight.out,
                                 .in_width = weight.in,
@@ -67,6 +74,11 @@ void Linear::multiply(const Pass& pass, const Weight& weight, ConstRows x, Rows 
                                 .q = pass.int8,
                                 .out = out.data,
                                 .out_stride = out.stride};
+  if (weight.dtype == DType::kBF16 && !is_exact(pass)) {
+    call.x = pass.rounded.data;
+    call.x_stride = pass.rounded.stride;
+    return pass.kernels.matmul_bfloat(call, panels.begin, panels.end);
+  }
   pass.kernels.matmul[static_cast<std::size_t>(weight.dtype)](call, panels.begin, panels.end);
 }
 

@@ -33,7 +33,7 @@ class Linear {
 
   std::vector<Weight> weights_;
   std::size_t panels_ = 0;  // of all weights
-  bool has_integers_ = false;
+  bool has_integers_ = false, has_bfloats_ = false;
 };
 
 // hidden[t] = row tokens[t] of the embedding (V, D), or the batch's own vector t. Does not end in

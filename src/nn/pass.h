@@ -61,6 +61,7 @@ struct Pass {
   std::span<const Place> places;  // (T)
   Rows angles;                    // (T, d): cosines, then sines, of each row's position
   kernels::Int8Rows int8;         // activations for the integer formats
+  Rows rounded;                   // and for bf16 weights, rounded (T, K); empty where math is exact
   const Tap* tap = nullptr;
 };
 

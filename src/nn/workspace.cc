@@ -34,19 +34,19 @@ class Layout {
 
 }  // namespace
 
-Workspace::Workspace(const Shape& shape, std::size_t tokens, std::size_t wanted)
+Workspace::Workspace(const Shape& shape, std::size_t tokens, std::size_t wanted, Math math)
     : tokens_(tokens),
       wanted_(wanted),
       places_(tokens),
-      memory_(bytes_needed(shape, tokens, wanted)),
-      buffers_(lay_out(shape, tokens, wanted, memory_.data())) {}
+      memory_(bytes_needed(shape, tokens, wanted, math)),
+      buffers_(lay_out(shape, tokens, wanted, math, memory_.data())) {}
 
-std::size_t Workspace::bytes_needed(const Shape& shape, std::size_t tokens, std::size_t wanted) {
-  return lay_out(shape, tokens, wanted, nullptr).bytes;
+std::size_t Workspace::bytes_needed(const Shape& shape, std::size_t tokens, std::size_t wanted, Math math) {
+  return lay_out(shape, tokens, wanted, math, nullptr).bytes;
 }
 
 Workspace::Buffers Workspace::lay_out(const Shape& shape, std::size_t tokens, std::size_t wanted,
-                                      std::byte* base) {
+                                      Math math, std::byte* base) {
   const std::size_t query_width = shape.heads * shape.head_width;
   const std::size_t widest = std::max({shape.width, shape.mlp_width, query_width});
   Layout layout(base);
@@ -64,6 +64,7 @@ Workspace::Buffers Workspace::lay_out(const Shape& shape, std::size_t tokens, st
   out.int8.values = layout.take<std::int8_t>(tokens * out.int8.stride);
   out.int8.scales = layout.take<float>(tokens * out.int8.stride / 32);
   out.int8.sums = layout.take<std::int32_t>(tokens * out.int8.stride / 16);
+  if (math == Math::kBfloat) out.rounded = layout.rows(tokens, widest + widest % 2);
   out.bytes = layout.used();
   return out;
 }

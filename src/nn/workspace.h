@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/memory.h"
+#include "kinglet/math.h"
 #include "kernels/table.h"
 #include "nn/pass.h"
 #include "nn/shape.h"
@@ -18,9 +19,10 @@ class Workspace {
  public:
   // For passes of up to `tokens` rows, of which up to `wanted` give logits, or give them at a time
   // where they go into a sink.
-  Workspace(const Shape& shape, std::size_t tokens, std::size_t wanted);
+  Workspace(const Shape& shape, std::size_t tokens, std::size_t wanted, Math math = Math::kExact);
 
-  static std::size_t bytes_needed(const Shape& shape, std::size_t tokens, std::size_t wanted);
+  static std::size_t bytes_needed(const Shape& shape, std::size_t tokens, std::size_t wanted,
+                                  Math math = Math::kExact);
 
   // The buffers cut to the rows of one pass.
   struct Views {
@@ -37,6 +39,7 @@ class Workspace {
   Views views(std::size_t tokens, std::size_t wanted) const;
 
   const kernels::Int8Rows& int8() const { return buffers_.int8; }
+  const Rows& rounded() const { return buffers_.rounded; }  // empty where math is exact
   std::span<const Place> place(const Batch& batch);  // (T), valid until the next call
 
   std::size_t max_tokens() const { return tokens_; }
@@ -47,10 +50,11 @@ class Workspace {
   struct Buffers {
     Views views;
     kernels::Int8Rows int8;
+    Rows rounded;
     std::size_t bytes = 0;
   };
   // Places all buffers in `base`; with null, only counts.
-  static Buffers lay_out(const Shape& shape, std::size_t tokens, std::size_t wanted,
+  static Buffers lay_out(const Shape& shape, std::size_t tokens, std::size_t wanted, Math math,
                          std::byte* base);
 
   std::size_t tokens_, wanted_;

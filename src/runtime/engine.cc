@@ -59,7 +59,7 @@ Engine::Engine(const arch::Model& model, std::size_t threads, std::size_t tokens
                std::size_t wanted)
     : model_(model),
       team_(threads == 0 ? usable_cores() : threads),
-      workspace_(model.shape(), tokens, wanted) {
+      workspace_(model.shape(), tokens, wanted, model.math()) {
   if (threads == 0) choice_.emplace(team_.threads(), model.weight_bytes());
 }
 

@@ -97,7 +97,7 @@ std::unique_ptr<const Model::Parts> bind(io::ModelFile file, const OpenOptions& 
   parts->chat_template = std::move(file.chat_template);
 
   Team team(packing_threads(*file.tensors, options.threads));
-  parts->model = arch::bind_model(file.config, *file.tensors, team);
+  parts->model = arch::bind_model(file.config, *file.tensors, team, options.math);
   parts->tokenizer = options.tokenizer.empty()
                          ? open_tokenizer(file)
                          : open_tokenizer(options.tokenizer, parts->model->shape().vocabulary);

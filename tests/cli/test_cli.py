@@ -45,7 +45,7 @@ class Command(unittest.TestCase):
         for option, value in [("-n", "-1"), ("-n", "1e20"), ("-n", "4x"), ("--temp", "nan"), ("--temp", "-1"),
                               ("--top-p", "2"), ("-t", "0"), ("-t", "1000000"),
                               ("--seed", "18446744073709551616"), ("--cache-type", "q8_1"), ("--ids", "1,x"),
-                              ("--ids", "-1"), ("--ids", "2048"), ("--draft-ngram", "17"), ("--math", "bf16")]:
+                              ("--ids", "-1"), ("--ids", "2048"), ("--draft-ngram", "17"), ("--math", "f16")]:
             with self.subTest(option=option, value=value):
                 self.refused(2, "run", "-p", "a", option, value, says=[option.lstrip("-")[:4]])
         self.refused(2, "run", "-p")

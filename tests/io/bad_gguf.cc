@@ -194,7 +194,7 @@ void add_tensors(List& list) {
     raw("Type" + number_name(type), entry("a", 1, {256}, type, 0),
         "unsupported tensor type (type of tensor 0 'a'");
   }
-  raw("TypeNamed", entry("a", 1, {256}, 10, 0), "found 10 (q2_K)");
+  raw("TypeNamed", entry("a", 1, {256}, 21, 0), "found 21 (iq3_s)");
   raw("RowNoMultipleOfBlock", entry("a", 2, {33, 32}, 8, 0), "no multiple of 32 values");
   raw("RowNoMultipleOfSuperBlock", entry("a", 2, {128, 256}, 12, 0), "no multiple of 256 values");
   raw("OffsetMisaligned", entry("a", 1, {8}, 0, 16), "a tensor is not aligned");

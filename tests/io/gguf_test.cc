@@ -183,6 +183,10 @@ TEST(GgufTypes, GoBothWaysByNumber) {
   }
   EXPECT_EQ(dtype_of_ggml(8), DType::kQ8_0);
   EXPECT_EQ(dtype_of_ggml(14), DType::kQ6_K);
+  EXPECT_EQ(dtype_of_ggml(10), DType::kQ2_K);
+  EXPECT_EQ(dtype_of_ggml(11), DType::kQ3_K);
+  EXPECT_EQ(dtype_of_ggml(20), DType::kIQ4_NL);
+  EXPECT_EQ(dtype_of_ggml(39), DType::kMXFP4);
   EXPECT_EQ(dtype_of_ggml(30), DType::kBF16);
   EXPECT_FALSE(dtype_of_ggml(4));
   EXPECT_FALSE(ggml_of_dtype(DType::kBool));

@@ -57,6 +57,33 @@ TEST(Digests, OfTheTinyModels) {
   }
 }
 
+// `--math bf16`: its own bits, and they too are the same everywhere.
+TEST(Digests, WithActivationsRoundedToBfloat) {
+  const std::filesystem::path models = std::filesystem::path(KINGLET_SOURCE_DIR) / "tests/models";
+  const auto digest = [&](const char* name, Math math) {
+    return digest_of(Model::open(models / name, {.tokenizer = {}, .math = math}), {1, 2, 3, 4, 5, 6, 7, 8, 9});
+  };
+  EXPECT_EQ(digest("tiny-untied-bf16", Math::kBfloat), "1:b1a3a40ccdb236a34e02cf67babd5f6cf37d886c9561a1083ca179e537c7784e");
+  EXPECT_EQ(digest("tiny-llama", Math::kBfloat), digest("tiny-llama", Math::kExact)) << "it has no bf16 weights";
+}
+
+TEST(Digests, WithActivationsRoundedToBfloatForAnyThreadsAndChunk) {
+  const std::filesystem::path file = std::filesystem::path(KINGLET_SOURCE_DIR) / "tests/models/tiny-untied-bf16";
+  const Model model = Model::open(file, {.tokenizer = {}, .math = Math::kBfloat});
+  Request request;
+  for (TokenId id = 1; id < 40; ++id) request.prompt.push_back(id);
+  request.tokens = 3;
+  request.sampling.temperature = 0;
+  request.ignore_end_ids = true;
+  const auto digest = [&](std::size_t threads, std::size_t chunk) {
+    return generate(model, {request}, {.threads = threads, .chunk = chunk, .digest = true}).results[0].digest;
+  };
+  const std::string first = digest(1, 64);
+  for (const std::size_t threads : {1, 2, 3}) {
+    for (const std::size_t chunk : {1, 5, 16}) EXPECT_EQ(digest(threads, chunk), first) << threads << ", " << chunk;
+  }
+}
+
 // A model of one layer, all of whose matrices are random weights of one type.
 std::string random_gguf(DType dtype, std::uint32_t type) {
   const TinyShape s = {.D = 256, .F = 256, .H = 4, .G = 2};
@@ -112,6 +139,14 @@ TEST(Digests, OfEveryWeightFormat) {
        "1:18d24fd42084cf38af759d70b4b8512241571481ce1d53dcde78b600f1a87deb"},
       {DType::kQ6_K, 14,
        "1:86a427524aefba48e55ac0fd38f66c9f81fc781a13fd8458dd45e47e3a3371bd"},
+      {DType::kQ2_K, 10,
+       "1:7b1f5f464c054969f393366f23005fe035251a8cc299f524b0b50c384618090a"},
+      {DType::kQ3_K, 11,
+       "1:7389de2e31c6f2513d63940ab2643c16caa30b438087510c38d30720e3335175"},
+      {DType::kIQ4_NL, 20,
+       "1:a902a7f6310f8a630048bcb08569ab517ea734d39bfbef3b4cb1f3740ccd9585"},
+      {DType::kMXFP4, 39,
+       "1:a64482de3adfaba421c64eea953d06b6fcc683a10e445c0bda86f2d65c0e6bc4"},
   };
   static_assert(std::size(recorded) == dtype::kWeightFormats);
   const TempDir directory;

@@ -19,7 +19,8 @@ namespace kinglet::test {
 
 constexpr DType kFloatFormats[] = {DType::kF32, DType::kF16, DType::kBF16};
 constexpr DType kIntegerFormats[] = {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
-                                     DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+                                     DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K,
+                                     DType::kQ2_K, DType::kQ3_K, DType::kIQ4_NL, DType::kMXFP4};
 
 // The value of an f16 by its definition: sign, exponent, fraction.
 inline double half_value(std::uint16_t bits) {
@@ -44,9 +45,11 @@ inline double half_at(const std::byte* at) {
 // Where the f16 scales of a block stand.
 inline std::vector<std::size_t> scale_places(DType dtype) {
   switch (dtype) {
-    case DType::kQ8_0: case DType::kQ4_0: case DType::kQ5_0: return {0};
+    case DType::kQ8_0: case DType::kQ4_0: case DType::kQ5_0: case DType::kIQ4_NL: return {0};
     case DType::kQ4_1: case DType::kQ5_1: case DType::kQ4_K: case DType::kQ5_K: return {0, 2};
     case DType::kQ6_K: return {208};
+    case DType::kQ2_K: return {80, 82};
+    case DType::kQ3_K: return {108};
     default: return {};
   }
 }
@@ -66,6 +69,7 @@ inline std::vector<std::byte> random_blocks(DType dtype, std::size_t values, Ran
         const std::uint16_t bits = half();
         std::memcpy(bytes.data() + at + place, &bits, 2);
       }
+      if (dtype == DType::kMXFP4) bytes[at] = static_cast<std::byte>(122 + random.below(7));
     }
     return bytes;
   }
@@ -126,6 +130,30 @@ inline int q6_k(const std::byte* block, std::size_t i) {
   return low + 16 * high - 32;
 }
 
+// Weight i of a q2_k or q3_k block: its two bits stand in one of the 32 bytes of its half.
+inline int two_bits_of_256(const std::byte* at, std::size_t i) {
+  return byte_at(at, 32 * (i / 128) + i % 32) >> (2 * (i % 128 / 32)) & 3;
+}
+
+// Scale b of a q3_k block: the low four bits in 8 bytes of two nibbles, the high two in 4 of four.
+inline int q3_k_scale(const std::byte* s, std::size_t b) {
+  const int low = b < 8 ? byte_at(s, b) % 16 : byte_at(s, b - 8) / 16;
+  const int high = byte_at(s, 8 + b % 4) >> (2 * (b / 4)) & 3;
+  return low + 16 * high - 32;
+}
+
+inline int iq4_nl(int code) {
+  const int table[] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+  return table[code];
+}
+
+// Twice a 4-bit float: sign, two bits of exponent, one of fraction.
+inline int mxfp4(int code) {
+  const int exponent = code / 2 % 4, fraction = code % 2;
+  const int magnitude = exponent == 0 ? fraction : (2 + fraction) << (exponent - 1);
+  return code < 8 ? magnitude : -magnitude;
+}
+
 inline int integer_at(DType dtype, const std::byte* block, std::size_t i) {
   switch (dtype) {
     case DType::kQ8_0: return signed_byte(block, 2 + i);
@@ -136,6 +164,10 @@ inline int integer_at(DType dtype, const std::byte* block, std::size_t i) {
     case DType::kQ4_K: return nibble_of_256(block + 16, i);
     case DType::kQ5_K:
       return nibble_of_256(block + 48, i) + 16 * ((byte_at(block + 16, i % 32) >> (i / 32)) & 1);
+    case DType::kQ2_K: return two_bits_of_256(block + 16, i);
+    case DType::kQ3_K: return two_bits_of_256(block + 32, i) + 4 * bit_of(block, 8 * (i % 32) + i / 32) - 4;
+    case DType::kIQ4_NL: return iq4_nl(nibble_of_32(block + 2, i));
+    case DType::kMXFP4: return mxfp4(nibble_of_32(block + 1, i));
     default: return q6_k(block, i);
   }
 }
@@ -148,22 +180,32 @@ inline IntegerRow read_integers(DType dtype, const std::byte* bytes, std::size_t
   const bool is_k = format.block == 256;
   const bool has_minimum = scale_places(dtype).size() == 2;
   IntegerRow row;
-  row.per_scale = dtype == DType::kQ6_K ? 16 : 32;
+  const bool of_16 = dtype == DType::kQ6_K || dtype == DType::kQ2_K || dtype == DType::kQ3_K;
+  row.per_scale = of_16 ? 16 : 32;
   for (std::size_t i = 0; i < values; ++i) {
     const std::byte* block = bytes + i / format.block * format.block_bytes;
     const std::size_t within = i % format.block;
     row.q.push_back(detail::integer_at(dtype, block, within));
     if (i % row.per_scale != 0) continue;
     const std::size_t sub = within / row.per_scale;
-    const double d = half_at(block + scale_places(dtype)[0]);
+    if (dtype == DType::kMXFP4) {  // a power of two alone
+      row.scale.push_back(static_cast<float>(std::ldexp(1.0, detail::byte_at(block, 0) - 128)));
+      continue;
+    }
+    const std::vector<std::size_t> places = scale_places(dtype);
+    const double d = half_at(block + places[0]);
     double scale = d;
     if (dtype == DType::kQ6_K) scale = d * detail::signed_byte(block + 192, sub);
-    if (is_k && has_minimum) scale = d * detail::scale_of_8(block + 4, sub);
+    if (dtype == DType::kQ3_K) scale = d * detail::q3_k_scale(block + 96, sub);
+    if (dtype == DType::kQ2_K) scale = d * (detail::byte_at(block, sub) % 16);
+    if (is_k && row.per_scale == 32) scale = d * detail::scale_of_8(block + 4, sub);
     row.scale.push_back(static_cast<float>(scale));
     if (!has_minimum) continue;
-    const double m = half_at(block + 2);
-    row.minimum.push_back(
-        static_cast<float>(is_k ? -(m * detail::minimum_of_8(block + 4, sub)) : m));
+    const double m = half_at(block + places[1]);
+    double minimum = m;
+    if (dtype == DType::kQ2_K) minimum = -(m * (detail::byte_at(block, sub) / 16));
+    if (is_k && row.per_scale == 32) minimum = -(m * detail::minimum_of_8(block + 4, sub));
+    row.minimum.push_back(static_cast<float>(minimum));
   }
   return row;
 }

@@ -43,7 +43,8 @@ class Engine:
 
     def run(self, arguments, timeout, env=None):
         try:
-            done = subprocess.run([self.path, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False,
+            command = [self.path, "bench"] if self.kind == KINGLET else [self.path]
+            done = subprocess.run([*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, check=False,
                                   timeout=timeout, env={**os.environ, **(env or {})})
         except (OSError, subprocess.TimeoutExpired) as error:
             raise Failed(str(error)) from error
