@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numbers>
 #include <nlohmann/json.hpp>
 
@@ -23,29 +24,28 @@ namespace {
 constexpr std::uint64_t kAlignment = 32;
 constexpr std::uint64_t kQuantizationVersion = 2;
 
-// general.file_type: by the type that most bytes of the matrices have (llama.cpp's numbers).
-std::uint64_t file_type(const Plan& plan) {
-  std::uint64_t bytes[32] = {}, most = 0;
-  DType type = DType::kF32;
+// general.file_type, llama.cpp's numbers: a mix's own, else by the type that most bytes of the
+// matrices have.
+std::uint64_t file_type(const Plan& plan, const std::string& asked) {
+  struct Row {
+    std::string_view name;
+    std::uint64_t number;
+  };
+  constexpr Row kRows[] = {{"f32", 0},      {"f16", 1},     {"q4_0", 2},    {"q4_1", 3},    {"q8_0", 7},
+                           {"q5_0", 8},     {"q5_1", 9},    {"q2_k", 10},   {"q3_k_s", 11}, {"q3_k_m", 12},
+                           {"q3_k", 12},    {"q3_k_l", 13}, {"q4_k_s", 14}, {"q4_k_m", 15}, {"q4_k", 15},
+                           {"q5_k_s", 16},  {"q5_k_m", 17}, {"q5_k", 17},   {"q6_k", 18},   {"iq4_nl", 25},
+                           {"bf16", 32},    {"mxfp4", 38}};
+  std::map<std::string_view, std::uint64_t> bytes;
   for (const PlannedTensor& tensor : plan.tensors) {
-    if (tensor.source->shape.size() < 2) continue;
-    std::uint64_t& sum = bytes[static_cast<std::size_t>(tensor.to)];
-    sum += tensor.bytes;
-    if (sum > most) most = sum, type = tensor.to;
+    if (tensor.source->shape.size() >= 2) bytes[dtype::name_of(tensor.to)] += tensor.bytes;
   }
-  switch (type) {
-    case DType::kF16: return 1;
-    case DType::kQ4_0: return 2;
-    case DType::kQ4_1: return 3;
-    case DType::kQ8_0: return 7;
-    case DType::kQ5_0: return 8;
-    case DType::kQ5_1: return 9;
-    case DType::kQ4_K: return 15;
-    case DType::kQ5_K: return 17;
-    case DType::kQ6_K: return 18;
-    case DType::kBF16: return 32;
-    default: return 0;
+  const auto most = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+  const std::string_view name = !asked.empty() ? asked : most == bytes.end() ? "f32" : most->first;
+  for (const Row& row : kRows) {
+    if (row.name == name) return row.number;
   }
+  return 0;
 }
 
 Error cannot_say(const io::ModelFile& model, std::string key) {
@@ -161,7 +161,7 @@ void interleave(const io::ModelFile& model, Plan& plan) {
 
 }  // namespace
 
-void lay_out_gguf(const io::ModelFile& model, const ConvertOptions&, Plan& plan) {
+void lay_out_gguf(const io::ModelFile& model, const ConvertOptions& options, Plan& plan) {
   const std::string type = model.config.string("model_type");
   const io::GgufArchitecture* known = io::gguf_architecture_of(type);
   if (known == nullptr && model.gguf == nullptr) {
@@ -175,7 +175,7 @@ void lay_out_gguf(const io::ModelFile& model, const ConvertOptions&, Plan& plan)
   } else {
     keys = keys_of(model, *known);
   }
-  keys.u32("general.file_type", file_type(plan));
+  keys.u32("general.file_type", file_type(plan, options.dtype));
   keys.u32("general.quantization_version", kQuantizationVersion);
   if (known != nullptr && known->interleaves_qk) interleave(model, plan);
 

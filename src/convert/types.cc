@@ -1,0 +1,119 @@
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include "convert/types.h"
+
+#include <fmt/format.h>
+#include <pcre2.h>
+
+#include <charconv>
+#include <memory>
+
+#include "base/text.h"
+#include "kinglet/error.h"
+
+namespace kinglet {
+namespace {
+
+bool fits(DType dtype, Target target) {
+  return dtype::format_of(dtype).pack != nullptr && (target == Target::kGguf || is_float(dtype));
+}
+
+DType type_named(const char* option, const std::string& name, Target target) {
+  const auto dtype = dtype::named(name);
+  if (dtype && is_weight(*dtype) && fits(*dtype, target)) return *dtype;
+  std::string allowed;
+  for (const dtype::Format& format : dtype::formats()) {
+    if (fits(format.dtype, target)) allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", format.name);
+  }
+  throw usage_error(option).found(kinglet::quoted(name)).allowed(allowed);
+}
+
+struct FreeCode {
+  void operator()(pcre2_code* code) const { pcre2_code_free(code); }
+};
+struct FreeMatch {
+  void operator()(pcre2_match_data* data) const { pcre2_match_data_free(data); }
+};
+
+PCRE2_SPTR text_of(const std::string& text) { return reinterpret_cast<PCRE2_SPTR>(text.data()); }
+
+// 12 of "model.layers.12.mlp..."; 0 for tensors of no layer.
+std::size_t layer_of(std::string_view name) {
+  constexpr std::string_view kPrefix = "model.layers.";
+  std::size_t layer = 0;
+  if (name.starts_with(kPrefix)) {
+    std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), layer);
+  }
+  return layer;
+}
+
+}  // namespace
+
+// REGEX=TYPE: anywhere in the tensor's name.
+class Types::Rule {
+ public:
+  Rule(const std::string& text, Target target) {
+    const std::size_t equals = text.rfind('=');
+    if (equals == text.npos) {
+      throw usage_error("option --tensor-dtype").found(kinglet::quoted(text)).allowed("REGEX=TYPE");
+    }
+    dtype_ = type_named("option --tensor-dtype", text.substr(equals + 1), target);
+    int error = 0;
+    std::size_t offset = 0;
+    code_.reset(pcre2_compile(text_of(text), equals, 0, &error, &offset, nullptr));
+    if (code_ == nullptr) {
+      throw usage_error(fmt::format("option --tensor-dtype: no regular expression, at character {}", offset))
+          .found(kinglet::quoted(text));
+    }
+    match_.reset(pcre2_match_data_create_from_pattern(code_.get(), nullptr));
+  }
+
+  DType dtype() const { return dtype_; }
+  bool fits(const std::string& name) const {
+    return pcre2_match(code_.get(), text_of(name), name.size(), 0, 0, match_.get(), nullptr) >= 0;
+  }
+
+ private:
+  std::unique_ptr<pcre2_code, FreeCode> code_;
+  std::unique_ptr<pcre2_match_data, FreeMatch> match_;
+  DType dtype_ = DType::kF32;
+};
+
+Types::Types(const ConvertOptions& options, Target target, std::size_t layers)
+    : target_(target), layers_(layers) {
+  if (!options.dtype.empty()) {
+    if (target == Target::kGguf) mix_ = mix_named(options.dtype);
+    if (mix_ == nullptr) all_ = type_named("option --dtype", options.dtype, target);
+  }
+  for (const std::string& rule : options.tensor_dtypes) rules_.emplace_back(rule, target);
+}
+Types::Types(Types&&) noexcept = default;
+Types::~Types() = default;
+
+DType Types::asked_for(const PlannedTensor& tensor) const {
+  const TensorInfo& source = *tensor.source;
+  for (const Rule& rule : rules_) {
+    if (rule.fits(source.name) || rule.fits(tensor.name)) return rule.dtype();
+  }
+  // GGUF's readers take vectors (norms, biases) as f32.
+  if (target_ == Target::kGguf && source.shape.size() < 2) return DType::kF32;
+  if (mix_ != nullptr) {
+    const std::uint64_t whole[] = {source.shape.front(), 256};  // what the mix asks for before fallback
+    return type_for(*mix_, source.name, whole, layer_of(source.name), layers_);
+  }
+  if (all_) return *all_;
+  return target_ == Target::kDirectory && !is_float(source.dtype) ? DType::kF32 : source.dtype;
+}
+
+void Types::choose(PlannedTensor& tensor) const {
+  const TensorInfo& source = *tensor.source;
+  tensor.to = source.dtype;
+  if (!is_weight(source.dtype)) return;  // positions, masks: as they are
+  const DType asked = asked_for(tensor);
+  const std::uint64_t width = source.shape.empty() ? 1 : source.shape.back();
+  tensor.to = asked == source.dtype ? asked : fallback_for(asked, width);
+  if (tensor.to == asked) return;
+  tensor.note = fmt::format("rows of {} are no multiple of {}'s block of {}", width, dtype::name_of(asked),
+                            dtype::format_of(asked).block);
+}
+
+}  // namespace kinglet
