@@ -23,7 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kPieceBytes = 8 << 20;        // of a tensor in memory at a time, about
-constexpr std::uint64_t kCheckpointBytes = 128 << 20;  // of the target between two lines of the journal
+constexpr std::uint64_t kCheckpointBytes = 16 << 20;  // of the target between two lines of the journal
 
 // ---- places ----
 
@@ -183,6 +183,7 @@ class Writing {
       }
     }
     out_.finish();
+    if (position_ > synced_) out_.checkpoint(position_);
     return true;
   }
 

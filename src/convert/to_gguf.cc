@@ -8,6 +8,7 @@
 #include <map>
 #include <numbers>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/checked.h"
 #include "base/text.h"
@@ -105,13 +106,29 @@ Heads heads_of(const Metadata& config) {
           static_cast<std::uint64_t>(width)};
 }
 
+// The tokens that attention sees, where a model has such a window. The architectures of GGUF files
+// that hold these models have none: inside one window the two are the same, and no longer.
+std::optional<std::int64_t> window_of(const Metadata& config) {
+  const std::string type = config.string("model_type");
+  const bool is_mistral = type == "mistral";
+  if (is_mistral && !config.mentions("sliding_window")) return 4096;  // the class's default
+  const bool slides = is_mistral || config.boolean_or("use_sliding_window", false);
+  if (!slides || !config.has("sliding_window")) return std::nullopt;
+  return config.integer("sliding_window", 1, UINT32_MAX);
+}
+
+std::int64_t context_of(const Metadata& config) {
+  const std::int64_t context = config.integer_or("max_position_embeddings", 2048, 1, UINT32_MAX);
+  return std::min(context, window_of(config).value_or(context));
+}
+
 void add_shape(const io::ModelFile& model, const std::string& arch, GgufKeys& keys) {
   const Metadata& config = model.config;
   const auto u32 = [&](const char* key, std::int64_t value) {
     keys.u32(arch + "." + key, static_cast<std::uint64_t>(value));
   };
   const Heads heads = heads_of(config);
-  u32("context_length", config.integer_or("max_position_embeddings", 2048));
+  u32("context_length", context_of(config));
   u32("embedding_length", config.integer("hidden_size"));
   u32("block_count", config.integer("num_hidden_layers"));
   u32("feed_forward_length", config.integer("intermediate_size"));
@@ -122,8 +139,6 @@ void add_shape(const io::ModelFile& model, const std::string& arch, GgufKeys& ke
   keys.u32(arch + ".rope.dimension_count", heads.width);
   keys.f32(arch + ".attention.layer_norm_rms_epsilon", config.number_or("rms_norm_eps", 1e-6));
   u32("vocab_size", config.integer("vocab_size"));
-  const bool slides = config.boolean_or("use_sliding_window", true) && config.has("sliding_window");
-  if (slides) u32("attention.sliding_window", config.integer("sliding_window", 1, UINT32_MAX));
 }
 
 std::string name_of(const io::ModelFile& model) {
@@ -174,6 +189,9 @@ void lay_out_gguf(const io::ModelFile& model, const ConvertOptions& options, Pla
     alignment = model.gguf->alignment();
   } else {
     keys = keys_of(model, *known);
+    if (const auto window = window_of(model.config); window && *window <= context_of(model.config)) {
+      plan.warnings.push_back(fmt::format("attention sees {} tokens, which a GGUF file cannot say: its context is as long", *window));
+    }
   }
   keys.u32("general.file_type", file_type(plan, options.dtype));
   keys.u32("general.quantization_version", kQuantizationVersion);

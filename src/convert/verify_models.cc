@@ -85,11 +85,11 @@ void compare_logits(const VerifiedFiles& files, const Plan& plan, std::size_t th
     result.notes.push_back(fmt::format("logits were not compared: {}", error.what()));
     return;
   }
-  const std::size_t count = std::min(source->context(), kPositions);
-  if (count < 2) return;
   Divergence found;
   try {
     const Model target = Model::open(files.target, {.tokenizer = {}, .threads = threads});
+    const std::size_t count = std::min({source->context(), target.context(), kPositions});
+    if (count < 2) return;
     ScoreOptions options;
     options.window = count;
     options.cache = CacheKind::kF32;
