@@ -14,7 +14,6 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "convert/convert.h"
-#include "dtype/format.h"
 #include "kinglet/error.h"
 
 namespace kinglet::cli {
@@ -39,8 +38,8 @@ void print_plan(const Plan& plan) {
                          "from", "to", "bytes before", "bytes after"));
   for (const PlannedTensor& tensor : plan.tensors) {
     print_line(fmt::format("{:<{}}  {:<{}}  {:>6}  {:>6}  {:>12}  {:>12}{}", printable(tensor.source->name_in_file),
-                           source, printable(tensor.name), target, dtype::name_of(tensor.source->dtype),
-                           dtype::name_of(tensor.to), tensor.source->nbytes, tensor.bytes,
+                           source, printable(tensor.name), target, type_name(tensor.source->dtype),
+                           type_name(tensor.to), tensor.source->nbytes, tensor.bytes,
                            tensor.note.empty() ? "" : "  " + tensor.note));
   }
   for (const LeftOut& tensor : plan.left_out) {
@@ -53,7 +52,7 @@ Json json_of(const Plan& plan) {
   Json json = {{"tensors", Json::array()}, {"left_out", Json::array()}, {"bytes", plan.bytes}};
   for (const PlannedTensor& tensor : plan.tensors) {
     json["tensors"].push_back({{"source", tensor.source->name_in_file}, {"target", tensor.name},
-                               {"from", dtype::name_of(tensor.source->dtype)}, {"to", dtype::name_of(tensor.to)},
+                               {"from", type_name(tensor.source->dtype)}, {"to", type_name(tensor.to)},
                                {"bytes_before", tensor.source->nbytes}, {"bytes_after", tensor.bytes},
                                {"note", tensor.note}});
   }
@@ -110,7 +109,7 @@ int convert(const Options& options) {
     if (options.verbosity.quiet) return;
     for (const std::string& warning : plan.warnings) note("warning: " + warning);
     for (const PlannedTensor& tensor : plan.tensors) {
-      if (!tensor.note.empty()) note(fmt::format("{}: {} instead: {}", printable(tensor.name), dtype::name_of(tensor.to), tensor.note));
+      if (!tensor.note.empty()) note(fmt::format("{}: {} instead: {}", printable(tensor.name), type_name(tensor.to), tensor.note));
     }
   };
   if (is_terminal_stderr() && !options.verbosity.quiet) {
