@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
@@ -18,6 +19,7 @@
 
 namespace kinglet::cli {
 namespace {
+
 
 using Json = nlohmann::ordered_json;
 
@@ -96,6 +98,63 @@ class Progress {
   bool is_shown_ = false;
 };
 
+void print_report(const Verification& report) {
+  std::size_t width = 6;
+  for (const VerifiedTensor& tensor : report.tensors) width = std::max(width, printable(tensor.name).size());
+  print_line(fmt::format("{:<{}}  {:>6}  {:>6}  {:>9}  {:>9}  {:>9}", "tensor", width, "from", "to", "relative",
+                         "largest", "cosine"));
+  for (const VerifiedTensor& tensor : report.tensors) {
+    print_line(fmt::format("{:<{}}  {:>6}  {:>6}  {:9.2e}  {:9.2e}  {:9.7f}{}", printable(tensor.name), width,
+                           dtype::name_of(tensor.from), dtype::name_of(tensor.to), tensor.relative, tensor.worst,
+                           tensor.cosine, tensor.problem.empty() ? "" : "  " + tensor.problem));
+  }
+}
+
+Json json_of(const Converted& done) {
+  Json json = {{"verified", done.outcome == Outcome::kDone && done.verification}, {"tensors", Json::array()}};
+  if (!done.verification) return json;
+  for (const VerifiedTensor& tensor : done.verification->tensors) {
+    json["tensors"].push_back({{"name", tensor.name}, {"from", dtype::name_of(tensor.from)},
+                               {"to", dtype::name_of(tensor.to)}, {"relative", tensor.relative},
+                               {"largest", tensor.worst}, {"cosine", tensor.cosine},
+                               {"sha256", tensor.sha256}, {"problem", tensor.problem}});
+  }
+  if (const auto& logits = done.verification->logits) {
+    json["logits"] = {{"positions", logits->positions}, {"mean_kl", logits->mean_kl}, {"worst_kl", logits->worst_kl},
+                      {"same_best", logits->same_best}};
+  }
+  json["problems"] = done.verification->problems;
+  json["notes"] = done.verification->notes;
+  return json;
+}
+
+void report(const Converted& done, const Options& options) {
+  const bool has_failed = done.outcome == Outcome::kFailed;
+  if (options.json) {
+    constexpr auto kReplace = Json::error_handler_t::replace;
+    print_line(json_of(done).dump(2, ' ', false, kReplace));
+  } else if (done.verification && (has_failed || options.verbosity.verbose)) {
+    print_report(*done.verification);
+  }
+  if (done.verification && has_failed) {
+    for (const std::string& problem : done.verification->problems) note("verification: " + problem);
+    note(fmt::format("the output failed verification; it is kept as {}", printable(done.kept.native())));
+    return;
+  }
+  if (options.verbosity.quiet) return;
+  note(fmt::format("{} tensors, {}", done.tensors, human_bytes(done.bytes)));
+  if (!done.verification) return;
+  for (const std::string& text : done.verification->notes) note(text);
+  if (const VerifiedTensor* worst = done.verification->worst()) {
+    note(worst->relative == 0 ? "verified: every tensor is equal to the source's"
+                              : fmt::format("verified: largest relative error {:.2e}, of {}", worst->relative, printable(worst->name)));
+  }
+  if (const auto& logits = done.verification->logits) {
+    note(fmt::format("verified: the same best token at {} of {} positions, mean KL {:.2e}", logits->same_best,
+                     logits->positions, logits->mean_kl));
+  }
+}
+
 int convert(const Options& options) {
   if (options.dry_run) {
     dry_run(options.in, options.out, options.convert, [&](const Plan& plan) { show(plan, options); });
@@ -123,12 +182,12 @@ int convert(const Options& options) {
     throw;
   }
   progress.clear();
-  if (done.is_interrupted) {
+  if (done.outcome == Outcome::kInterrupted) {
     note("interrupted; --resume goes on from here");
     return 128 + interrupt();
   }
-  if (!options.verbosity.quiet) note(fmt::format("{} tensors, {}", done.tensors, human_bytes(done.bytes)));
-  return 0;
+  report(done, options);
+  return done.outcome == Outcome::kFailed ? static_cast<int>(Fault::kVerification) : 0;
 }
 
 }  // namespace
@@ -147,9 +206,10 @@ void add_convert(CLI::App& app, int& exit_code) {
                       "Type of the tensors whose name fits; repeatable, the first that fits counts")
       ->type_name("REGEX=TYPE");
   command->add_flag("--dry-run", options->dry_run, "Show the plan and write nothing");
-  command->add_flag("--json", options->json, "The plan of --dry-run as one JSON document");
+  command->add_flag("--json", options->json, "The plan or the report as one JSON document");
   command->add_flag("--allow-unknown", convert_options.allow_unknown, "Copy tensors that kinglet does not know");
   command->add_flag("--allow-nan", convert_options.allow_nan, "Take weights that are NaN or infinite");
+  command->add_flag("!--no-verify", convert_options.verify, "Do not read the output back and compare it");
   command->add_flag("--force", convert_options.force, "Replace an output that is there");
   command->add_flag("--resume", convert_options.resume, "Go on from what a broken run left");
   add_verbosity(command, options->verbosity);

@@ -1,20 +1,21 @@
 #include "convert/convert.h"
 
 #include <fmt/format.h>
-#include <nettle/sha2.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "base/team.h"
 #include "base/text.h"
+#include "convert/manifest.h"
 #include "convert/partial.h"
+#include "convert/sha256.h"
 #include "dtype/format.h"
 #include "io/head_order.h"
+#include "kinglet/version.h"
 
 namespace kinglet {
 namespace {
@@ -52,20 +53,10 @@ void check_places(const fs::path& in, const fs::path& out, const ConvertOptions&
 
 // ---- the identity of the work: for the journal ----
 
-std::string hex_of(const std::uint8_t (&digest)[SHA256_DIGEST_SIZE]) {
-  std::string text;
-  for (const std::uint8_t byte : digest) text += fmt::format("{:02x}", byte);
-  return text;
-}
-
 // All that decides the target's bytes: the plan, and the size and time of each file of the source.
 std::string identity_of(const fs::path& in, const Plan& plan, const ConvertOptions& options) {
-  sha256_ctx state;
-  sha256_init(&state);
-  const auto add = [&state](std::string_view text) {
-    sha256_update(&state, text.size(), reinterpret_cast<const std::uint8_t*>(text.data()));
-    sha256_update(&state, 1, reinterpret_cast<const std::uint8_t*>("\0"));
-  };
+  Sha256 hash;
+  const auto add = [&hash](std::string_view text) { hash.add_text(text); };
   std::vector<fs::path> files;
   if (fs::is_directory(in)) {
     for (const auto& entry : fs::directory_iterator(in)) files.push_back(entry.path());
@@ -87,9 +78,7 @@ std::string identity_of(const fs::path& in, const Plan& plan, const ConvertOptio
     for (const Piece& piece : file.pieces) add(piece.tensor ? fmt::format("tensor {}", *piece.tensor) : piece.text);
   }
   add(options.allow_nan ? "nan" : "");
-  std::uint8_t digest[SHA256_DIGEST_SIZE];
-  sha256_digest(&state, sizeof(digest), digest);
-  return nlohmann::json({{"kinglet", "convert"}, {"version", 1}, {"work", hex_of(digest)}}).dump();
+  return nlohmann::json({{"kinglet", "convert"}, {"version", 1}, {"work", hash.finish()}}).dump();
 }
 
 // ---- rows ----
@@ -177,7 +166,7 @@ class Writing {
   Writing(const io::ModelFile& model, const Plan& plan, const ConvertOptions& options,
           const ConvertWatch& watch, PartialOutput& out)
       : model_(model), plan_(plan), options_(options), watch_(watch), out_(out),
-        team_(options.threads > 0 ? options.threads : std::max(1u, std::thread::hardware_concurrency())),
+        team_(options.threads > 0 ? options.threads : default_threads()),
         synced_(out.done()) {}
 
   // False where it was interrupted.
@@ -282,13 +271,34 @@ Converted convert(const fs::path& in, const fs::path& out, const ConvertOptions&
 
   PartialOutput partial({target, is_directory}, identity_of(in, plan, options),
                         options.resume ? Start::kResumed : Start::kAnew);
-  Converted converted = {plan.tensors.size(), plan.bytes, false};
+  Converted converted;
+  converted.tensors = plan.tensors.size();
+  converted.bytes = plan.bytes;
   if (!Writing(model, plan, options, watch, partial).run()) {
     partial.keep();
-    converted.is_interrupted = true;
+    converted.outcome = Outcome::kInterrupted;
     return converted;
   }
+  if (options.verify) {
+    const std::size_t threads = options.threads > 0 ? options.threads : default_threads();
+    converted.verification = verify({in, partial.path()}, model, plan, threads);
+    if (!converted.verification->problems.empty()) {
+      converted.outcome = Outcome::kFailed;
+      converted.kept = partial.set_aside();
+      return converted;
+    }
+  }
+  if (is_directory && options.verify) {
+    partial.next_file("manifest.json", 0);
+    const std::string text = manifest_of(model, plan, options, *converted.verification);
+    partial.write(std::as_bytes(std::span(text)));
+  }
   partial.publish();
+  if (!is_directory) {
+    const fs::path beside = manifest_beside(target);
+    if (options.verify) write_manifest(beside, manifest_of(model, plan, options, *converted.verification));
+    else fs::remove(beside, none);  // of what was there before
+  }
   return converted;
 }
 

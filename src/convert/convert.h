@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "convert/plan.h"
+#include "convert/verify.h"
 #include "kinglet/error.h"
 
 namespace kinglet {
@@ -21,6 +23,7 @@ struct ConvertOptions {
   bool force = false;          // an output that is there is replaced
   bool resume = false;         // goes on from what a broken run left
   bool allow_unknown = false;  // tensors that kinglet does not know are copied as they are
+  bool verify = true;          // the written file is read back and compared before it takes OUT's place
   bool allow_nan = false;      // weights may be NaN or infinite
   std::size_t threads = 0;     // 0: all that the process may use
 };
@@ -32,14 +35,19 @@ struct ConvertWatch {
   std::function<bool()> is_interrupted;  // asked between pieces of a tensor; true: the partial output stays
 };
 
+enum class Outcome { kDone, kInterrupted, kFailed };
+
 struct Converted {
+  Outcome outcome = Outcome::kDone;
   std::size_t tensors = 0;
   std::uint64_t bytes = 0;
-  bool is_interrupted = false;
+  std::optional<Verification> verification;
+  std::filesystem::path kept;  // kFailed: where the output is that failed
 };
 
 // Errors: kUsage (the output exists, is the input or holds it; a type); kRefused (the source);
-// kRuntime (I/O). After an error the target is what it was; a partial output is removed.
+// kRuntime (I/O). A verified output brings a manifest: OUT.manifest.json, or manifest.json in a
+// directory. One that failed is kept as OUT.failed. After that or an error the target is what it was; a partial output is removed.
 Converted convert(const std::filesystem::path& in, const std::filesystem::path& out,
                   const ConvertOptions& options, const ConvertWatch& watch = {});
 

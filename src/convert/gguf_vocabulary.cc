@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "base/text.h"
+#include "convert/probe_text.h"
 #include "kinglet/error.h"
 #include "kinglet/tokenizer.h"
 #include "runtime/open_tokenizer.h"
@@ -31,13 +32,6 @@ struct Words {
   bool adds_bos = false, adds_eos = false;
   std::optional<bool> space_prefix;
 };
-
-// Text on which cuts differ: contractions, digits, case, marks, spaces and lines, scripts.
-constexpr std::string_view kText =
-    "Hello, World! I'm sure they'LL say it's 1 or 12 or 123 or 1234567 (3.14159).\n\n  Two  spaces,\ttabs\r\n"
-    "HTTPServer getElementById FOO_bar camelCase; if (x != y) { return -1; } // \xC3\xA9t\xC3\xA9 na\xC3\xAFve \xE2\x82\xAC""5\n"
-    "e\xCC\x81 \xE4\xBD\xA0\xE5\xA5\xBD\xEF\xBC\x8C\xE4\xB8\x96\xE7\x95\x8C \xD0\x9F\xD1\x80\xD0\xB8\xD0\xB2\xD0\xB5\xD1\x82 "
-    "\xD9\x85\xD8\xB1\xD8\xAD\xD8\xA8\xD8\xA7 \xF0\x9F\x98\x80!!! ...   \n   end";
 
 // A member, null where there is none.
 const json& member(const json& object, const char* name) {
@@ -194,7 +188,7 @@ GgufVocabulary view_of(const Words& words) {
 bool agrees(const Tokenizer& source, const Words& words) {
   const Tokenizer made = from_gguf("the tokenizer of the target", view_of(words));
   constexpr EncodeOptions kWhole = {SpecialTokens::kAsText, Affixes::kAdded};
-  return made.encode(kText, kWhole) == source.encode(kText, kWhole);
+  return made.encode(kProbeText, kWhole) == source.encode(kProbeText, kWhole);
 }
 
 void take_ids(const io::ModelFile& model, const Tokenizer& source, Words& words) {

@@ -181,4 +181,14 @@ void PartialOutput::publish() {
   ::close(std::exchange(journal_, -1));
 }
 
+fs::path PartialOutput::set_aside() {
+  finish();
+  const fs::path failed = with_ending(place_.out, ".failed");
+  std::error_code error;
+  fs::remove_all(failed, error);
+  fs::rename(partial_, failed, error);
+  if (error) throw runtime_error("cannot rename to it: " + error.message()).in(printable(failed.native()));
+  return failed;
+}
+
 }  // namespace kinglet

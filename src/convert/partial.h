@@ -45,6 +45,8 @@ class PartialOutput {
 
   void keep() { keeps_ = true; }
   void publish();
+  // Instead: gives it the name OUT.failed, in the place of an older one.
+  std::filesystem::path set_aside();
 
  private:
   void lock_journal();
