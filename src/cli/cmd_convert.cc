@@ -6,8 +6,11 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "base/text.h"
 #include "cli/commands.h"
@@ -98,6 +101,18 @@ class Progress {
   bool is_shown_ = false;
 };
 
+// Tensors with another type than was asked for: a line for each reason, which names the first.
+void tell_fallbacks(const Plan& plan) {
+  std::map<std::string, std::vector<const PlannedTensor*>> by_reason;
+  for (const PlannedTensor& tensor : plan.tensors) {
+    if (!tensor.note.empty()) by_reason[fmt::format("{} instead: {}", type_name(tensor.to), tensor.note)].push_back(&tensor);
+  }
+  for (const auto& [reason, tensors] : by_reason) {
+    note(fmt::format("{}{}: {}", printable(tensors.front()->name),
+                     tensors.size() == 1 ? "" : fmt::format(" and {} more", tensors.size() - 1), reason));
+  }
+}
+
 void print_report(const Verification& report) {
   std::size_t width = 6;
   for (const VerifiedTensor& tensor : report.tensors) width = std::max(width, printable(tensor.name).size());
@@ -105,7 +120,7 @@ void print_report(const Verification& report) {
                          "largest", "cosine"));
   for (const VerifiedTensor& tensor : report.tensors) {
     print_line(fmt::format("{:<{}}  {:>6}  {:>6}  {:9.2e}  {:9.2e}  {:9.7f}{}", printable(tensor.name), width,
-                           dtype::name_of(tensor.from), dtype::name_of(tensor.to), tensor.relative, tensor.worst,
+                           type_name(tensor.from), type_name(tensor.to), tensor.relative, tensor.worst,
                            tensor.cosine, tensor.problem.empty() ? "" : "  " + tensor.problem));
   }
 }
@@ -114,8 +129,8 @@ Json json_of(const Converted& done) {
   Json json = {{"verified", done.outcome == Outcome::kDone && done.verification}, {"tensors", Json::array()}};
   if (!done.verification) return json;
   for (const VerifiedTensor& tensor : done.verification->tensors) {
-    json["tensors"].push_back({{"name", tensor.name}, {"from", dtype::name_of(tensor.from)},
-                               {"to", dtype::name_of(tensor.to)}, {"relative", tensor.relative},
+    json["tensors"].push_back({{"name", tensor.name}, {"from", type_name(tensor.from)},
+                               {"to", type_name(tensor.to)}, {"relative", tensor.relative},
                                {"largest", tensor.worst}, {"cosine", tensor.cosine},
                                {"sha256", tensor.sha256}, {"problem", tensor.problem}});
   }
@@ -167,9 +182,7 @@ int convert(const Options& options) {
   watch.on_plan = [&](const Plan& plan) {
     if (options.verbosity.quiet) return;
     for (const std::string& warning : plan.warnings) note("warning: " + warning);
-    for (const PlannedTensor& tensor : plan.tensors) {
-      if (!tensor.note.empty()) note(fmt::format("{}: {} instead: {}", printable(tensor.name), type_name(tensor.to), tensor.note));
-    }
+    tell_fallbacks(plan);
   };
   if (is_terminal_stderr() && !options.verbosity.quiet) {
     watch.on_progress = [&](std::uint64_t done, std::uint64_t of) { progress.show(done, of); };
