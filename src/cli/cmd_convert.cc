@@ -6,8 +6,11 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "base/text.h"
 #include "cli/commands.h"
@@ -15,7 +18,6 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "convert/convert.h"
-#include "dtype/format.h"
 #include "kinglet/error.h"
 
 namespace kinglet::cli {
@@ -41,8 +43,8 @@ void print_plan(const Plan& plan) {
                          "from", "to", "bytes before", "bytes after"));
   for (const PlannedTensor& tensor : plan.tensors) {
     print_line(fmt::format("{:<{}}  {:<{}}  {:>6}  {:>6}  {:>12}  {:>12}{}", printable(tensor.source->name_in_file),
-                           source, printable(tensor.name), target, dtype::name_of(tensor.source->dtype),
-                           dtype::name_of(tensor.to), tensor.source->nbytes, tensor.bytes,
+                           source, printable(tensor.name), target, type_name(tensor.source->dtype),
+                           type_name(tensor.to), tensor.source->nbytes, tensor.bytes,
                            tensor.note.empty() ? "" : "  " + tensor.note));
   }
   for (const LeftOut& tensor : plan.left_out) {
@@ -55,7 +57,7 @@ Json json_of(const Plan& plan) {
   Json json = {{"tensors", Json::array()}, {"left_out", Json::array()}, {"bytes", plan.bytes}};
   for (const PlannedTensor& tensor : plan.tensors) {
     json["tensors"].push_back({{"source", tensor.source->name_in_file}, {"target", tensor.name},
-                               {"from", dtype::name_of(tensor.source->dtype)}, {"to", dtype::name_of(tensor.to)},
+                               {"from", type_name(tensor.source->dtype)}, {"to", type_name(tensor.to)},
                                {"bytes_before", tensor.source->nbytes}, {"bytes_after", tensor.bytes},
                                {"note", tensor.note}});
   }
@@ -99,6 +101,18 @@ class Progress {
   bool is_shown_ = false;
 };
 
+// Tensors with another type than was asked for: a line for each reason, which names the first.
+void tell_fallbacks(const Plan& plan) {
+  std::map<std::string, std::vector<const PlannedTensor*>> by_reason;
+  for (const PlannedTensor& tensor : plan.tensors) {
+    if (!tensor.note.empty()) by_reason[fmt::format("{} instead: {}", type_name(tensor.to), tensor.note)].push_back(&tensor);
+  }
+  for (const auto& [reason, tensors] : by_reason) {
+    note(fmt::format("{}{}: {}", printable(tensors.front()->name),
+                     tensors.size() == 1 ? "" : fmt::format(" and {} more", tensors.size() - 1), reason));
+  }
+}
+
 void print_report(const Verification& report) {
   std::size_t width = 6;
   for (const VerifiedTensor& tensor : report.tensors) width = std::max(width, printable(tensor.name).size());
@@ -106,7 +120,7 @@ void print_report(const Verification& report) {
                          "largest", "cosine"));
   for (const VerifiedTensor& tensor : report.tensors) {
     print_line(fmt::format("{:<{}}  {:>6}  {:>6}  {:9.2e}  {:9.2e}  {:9.7f}{}", printable(tensor.name), width,
-                           dtype::name_of(tensor.from), dtype::name_of(tensor.to), tensor.relative, tensor.worst,
+                           type_name(tensor.from), type_name(tensor.to), tensor.relative, tensor.worst,
                            tensor.cosine, tensor.problem.empty() ? "" : "  " + tensor.problem));
   }
 }
@@ -115,8 +129,8 @@ Json json_of(const Converted& done) {
   Json json = {{"verified", done.outcome == Outcome::kDone && done.verification}, {"tensors", Json::array()}};
   if (!done.verification) return json;
   for (const VerifiedTensor& tensor : done.verification->tensors) {
-    json["tensors"].push_back({{"name", tensor.name}, {"from", dtype::name_of(tensor.from)},
-                               {"to", dtype::name_of(tensor.to)}, {"relative", tensor.relative},
+    json["tensors"].push_back({{"name", tensor.name}, {"from", type_name(tensor.from)},
+                               {"to", type_name(tensor.to)}, {"relative", tensor.relative},
                                {"largest", tensor.worst}, {"cosine", tensor.cosine},
                                {"sha256", tensor.sha256}, {"problem", tensor.problem}});
   }
@@ -168,9 +182,7 @@ int convert(const Options& options) {
   watch.on_plan = [&](const Plan& plan) {
     if (options.verbosity.quiet) return;
     for (const std::string& warning : plan.warnings) note("warning: " + warning);
-    for (const PlannedTensor& tensor : plan.tensors) {
-      if (!tensor.note.empty()) note(fmt::format("{}: {} instead: {}", printable(tensor.name), dtype::name_of(tensor.to), tensor.note));
-    }
+    tell_fallbacks(plan);
   };
   if (is_terminal_stderr() && !options.verbosity.quiet) {
     watch.on_progress = [&](std::uint64_t done, std::uint64_t of) { progress.show(done, of); };

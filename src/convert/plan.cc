@@ -89,4 +89,6 @@ Plan make_plan(const io::ModelFile& model, Target target, const ConvertOptions& 
   return plan;
 }
 
+const char* type_name(DType dtype) { return dtype::name_of(dtype); }
+
 }  // namespace kinglet

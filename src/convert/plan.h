@@ -20,6 +20,8 @@ enum class Target { kGguf, kDirectory };
 // nothing. Errors: kUsage.
 Target target_of(const std::filesystem::path& out, const std::string& to);
 
+const char* type_name(DType dtype);  // "q4_0"
+
 struct PlannedTensor {
   const TensorInfo* source = nullptr;  // of the ModelFile, which outlives the plan
   std::string name;                    // in the target
