@@ -23,7 +23,6 @@
 namespace kinglet::cli {
 namespace {
 
-
 using Json = nlohmann::ordered_json;
 
 struct Options {
@@ -113,15 +112,23 @@ void tell_fallbacks(const Plan& plan) {
   }
 }
 
-void print_report(const Verification& report) {
+enum class Lines { kAll, kProblems };
+
+void print_report(const Verification& report, Lines lines) {
+  std::vector<const VerifiedTensor*> shown;
   std::size_t width = 6;
-  for (const VerifiedTensor& tensor : report.tensors) width = std::max(width, printable(tensor.name).size());
+  for (const VerifiedTensor& tensor : report.tensors) {
+    if (lines == Lines::kProblems && tensor.problem.empty()) continue;
+    shown.push_back(&tensor);
+    width = std::max(width, printable(tensor.name).size());
+  }
+  if (shown.empty()) return;
   print_line(fmt::format("{:<{}}  {:>6}  {:>6}  {:>9}  {:>9}  {:>9}", "tensor", width, "from", "to", "relative",
                          "largest", "cosine"));
-  for (const VerifiedTensor& tensor : report.tensors) {
-    print_line(fmt::format("{:<{}}  {:>6}  {:>6}  {:9.2e}  {:9.2e}  {:9.7f}{}", printable(tensor.name), width,
-                           type_name(tensor.from), type_name(tensor.to), tensor.relative, tensor.worst,
-                           tensor.cosine, tensor.problem.empty() ? "" : "  " + tensor.problem));
+  for (const VerifiedTensor* tensor : shown) {
+    print_line(fmt::format("{:<{}}  {:>6}  {:>6}  {:9.2e}  {:9.2e}  {:9.7f}{}", printable(tensor->name), width,
+                           type_name(tensor->from), type_name(tensor->to), tensor->relative, tensor->worst,
+                           tensor->cosine, tensor->problem.empty() ? "" : "  " + tensor->problem));
   }
 }
 
@@ -149,7 +156,7 @@ void report(const Converted& done, const Options& options) {
     constexpr auto kReplace = Json::error_handler_t::replace;
     print_line(json_of(done).dump(2, ' ', false, kReplace));
   } else if (done.verification && (has_failed || options.verbosity.verbose)) {
-    print_report(*done.verification);
+    print_report(*done.verification, options.verbosity.verbose ? Lines::kAll : Lines::kProblems);
   }
   if (done.verification && has_failed) {
     for (const std::string& problem : done.verification->problems) note("verification: " + problem);

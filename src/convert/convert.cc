@@ -282,7 +282,7 @@ Converted convert(const fs::path& in, const fs::path& out, const ConvertOptions&
   }
   if (options.verify) {
     const std::size_t threads = options.threads > 0 ? options.threads : default_threads();
-    converted.verification = verify({in, partial.path()}, model, plan, threads);
+    converted.verification = verify(model, plan, partial.path(), threads);
     if (!converted.verification->problems.empty()) {
       converted.outcome = Outcome::kFailed;
       converted.kept = partial.set_aside();

@@ -175,10 +175,11 @@ const VerifiedTensor* Verification::worst() const {
   return found == tensors.end() ? nullptr : &*found;
 }
 
-Verification verify(const VerifiedFiles& files, const io::ModelFile& model, const Plan& plan, std::size_t threads) {
+Verification verify(const io::ModelFile& model, const Plan& plan, const std::filesystem::path& target,
+                    std::size_t threads) {
   Verification result;
   try {
-    const io::ModelFile written = io::open_model_file(files.target);
+    const io::ModelFile written = io::open_model_file(target);
     Team team(threads);
     TensorComparison comparison(*model.tensors, *written.tensors, team);
     for (const PlannedTensor& planned : plan.tensors) {
@@ -189,11 +190,11 @@ Verification verify(const VerifiedFiles& files, const io::ModelFile& model, cons
       result.tensors.push_back(std::move(tensor));
     }
     compare_tokens(model, written, result);
+    if (result.problems.empty()) compare_logits(model, written, plan, threads, result);
   } catch (const Error& error) {
     if (error.fault() != Fault::kRefused) throw;
     result.problems.push_back(fmt::format("the written file is refused: {}", error.what()));
   }
-  if (result.problems.empty()) compare_logits(files, plan, threads, result);
   return result;
 }
 

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "convert/plan.h"
-#include "kinglet/score.h"
 
 namespace kinglet {
 
@@ -46,12 +45,10 @@ struct Verification {
   const VerifiedTensor* worst() const;  // by relative error; nullptr where there is none
 };
 
-struct VerifiedFiles {
-  std::filesystem::path source, target;
-};
-
-// `plan` made the target out of `model`, the source opened. Errors: kRuntime. What is wrong with the
+// `plan` made the target out of `model`. Both are gone through piece by piece: one block of a model and
+// the head are in memory at a time. Errors: kRuntime. What is wrong with the
 // target is no error but a problem.
-Verification verify(const VerifiedFiles& files, const io::ModelFile& model, const Plan& plan, std::size_t threads);
+Verification verify(const io::ModelFile& model, const Plan& plan, const std::filesystem::path& target,
+                    std::size_t threads);
 
 }  // namespace kinglet

@@ -5,12 +5,14 @@
 #include <algorithm>
 #include <cmath>
 
+#include "arch/registry.h"
 #include "base/text.h"
-#include "dtype/format.h"
 #include "convert/probe_text.h"
+#include "dtype/format.h"
 #include "kinglet/error.h"
-#include "kinglet/model.h"
+#include "runtime/distribution.h"
 #include "runtime/open_tokenizer.h"
+#include "runtime/streamed_model.h"
 
 namespace kinglet {
 namespace {
@@ -25,33 +27,88 @@ std::string spelling(std::string_view piece) {
   return text;
 }
 
-// Built-in text as tokens, repeated up to `count`; numbers where there is no tokenizer.
-std::vector<Token> tokens_for(const Model& model, std::size_t count) {
-  std::vector<TokenId> ids;
-  if (const Tokenizer* tokenizer = model.tokenizer()) {
-    if (model.adds_bos() && model.bos()) ids.push_back(*model.bos());
-    const std::vector<TokenId> text = tokenizer->encode(kProbeText);
-    for (std::size_t i = 0; ids.size() < count && !text.empty(); ++i) ids.push_back(text[i % text.size()]);
-  }
-  for (std::size_t i = ids.size(); i < count; ++i) {
-    ids.push_back(static_cast<TokenId>(i * i * 7919 % model.vocabulary()));
-  }
-  ids.resize(count);
-  std::vector<Token> tokens;
-  for (const TokenId id : ids) tokens.push_back({std::min(id, static_cast<TokenId>(model.vocabulary() - 1)), 0, 0});
-  return tokens;
-}
-
-// The loosest of the target's types, where it is no copy.
+// The loosest of the types of either side, where the target is no copy: a matrix of blocks is multiplied
+// by activations rounded to eight bits, so that its exact values in f32 give other logits.
 Limits limits_for(const Plan& plan) {
   Limits limits = limits_of(DType::kF32);
-  for (const PlannedTensor& tensor : plan.tensors) {
-    if (tensor.to == tensor.source->dtype || dtype::format_of(tensor.to).unpack == nullptr) continue;
-    const Limits other = limits_of(tensor.to);
+  const auto loosen = [&](const Limits& other) {
     limits.mean_kl = std::max(limits.mean_kl, other.mean_kl);
     limits.same_best = std::min(limits.same_best, other.same_best);
+  };
+  for (const PlannedTensor& tensor : plan.tensors) {
+    const DType from = tensor.source->dtype;
+    if (tensor.to == from || dtype::format_of(tensor.to).unpack == nullptr) continue;
+    loosen(limits_of(tensor.to));
+    if (from > DType::kBF16) loosen(limits_of(DType::kQ8_0));
   }
   return limits;
+}
+
+using Hidden = std::vector<float>;
+
+Rows rows_of(Hidden& hidden, std::size_t width) { return {hidden.data(), hidden.size() / width, width, width}; }
+
+// After the last block.
+Hidden through_blocks(StreamedModel& model, std::span<const TokenId> tokens) {
+  Hidden hidden = model.embed(tokens);
+  for (std::size_t layer = 0; layer < model.shape().layers; ++layer) {
+    model.load_block(layer);
+    model.forward(rows_of(hidden, model.shape().width));
+  }
+  return hidden;
+}
+
+// The logits of both models side by side.
+class LogitComparison {
+ public:
+  LogitComparison(StreamedModel& source, StreamedModel& target) : source_(source), target_(target) {}
+
+  // Of what both have after the last block.
+  void run(ConstRows p, ConstRows q) {
+    source_.load_head();
+    target_.load_head();
+    for (std::size_t first = 0; first < p.count; first += StreamedModel::kLogitRows) {
+      const std::size_t count = std::min(StreamedModel::kLogitRows, p.count - first);
+      compare(source_.logits(p.range(first, count)), target_.logits(q.range(first, count)));
+    }
+    result_.mean_kl /= static_cast<double>(std::max<std::size_t>(1, result_.positions));
+  }
+
+  const VerifiedLogits& result() const { return result_; }
+  bool source_is_finite() const { return source_is_finite_; }
+  bool target_is_finite() const { return target_is_finite_; }
+
+ private:
+  void compare(ConstRows expected, ConstRows found) {
+    scratch_.resize(expected.width);
+    for (std::size_t i = 0; i < expected.count; ++i) {
+      source_is_finite_ = source_is_finite_ && all_finite(expected.span(i));
+      target_is_finite_ = target_is_finite_ && all_finite(found.span(i));
+      if (!source_is_finite_ || !target_is_finite_) return;
+      const Distribution p(expected.span(i)), q(found.span(i));
+      const double kl = kl_divergence(p, q, scratch_);
+      result_.mean_kl += kl;
+      result_.worst_kl = std::max(result_.worst_kl, kl);
+      result_.same_best += p.best() == q.best();
+      ++result_.positions;
+    }
+  }
+
+  StreamedModel& source_;
+  StreamedModel& target_;
+  VerifiedLogits result_;
+  bool source_is_finite_ = true, target_is_finite_ = true;
+  std::vector<float> scratch_;
+};
+
+void judge(const VerifiedLogits& logits, const Limits& limits, Verification& result) {
+  if (!(logits.mean_kl <= limits.mean_kl)) {
+    result.problems.push_back(fmt::format("logits: mean KL {:.3g}, at most {:g} for these types", logits.mean_kl, limits.mean_kl));
+  }
+  if (static_cast<double>(logits.same_best) < limits.same_best * static_cast<double>(logits.positions)) {
+    result.problems.push_back(fmt::format("logits: the same best token at {} of {} positions, at least {:g} of them for these types",
+                                          logits.same_best, logits.positions, limits.same_best));
+  }
 }
 
 }  // namespace
@@ -76,38 +133,42 @@ void compare_tokens(const io::ModelFile& source, const io::ModelFile& target, Ve
   }
 }
 
-void compare_logits(const VerifiedFiles& files, const Plan& plan, std::size_t threads, Verification& result) {
-  std::optional<Model> source;
+void compare_logits(const io::ModelFile& source, const io::ModelFile& target, const Plan& plan,
+                    std::size_t threads, Verification& result) {
+  std::optional<StreamedModel> from;
+  std::vector<TokenId> tokens;
+  Hidden expected;
   try {
-    source = Model::open(files.source, {.tokenizer = {}, .threads = threads});
+    const std::size_t count = std::min(arch::shape_of(source.config).context, kPositions);
+    from.emplace(source.config, *source.tensors, threads, count);
+    tokens = probe_tokens(source, from->shape().vocabulary, count);
+    if (tokens.empty()) return;
+    expected = through_blocks(*from, tokens);
   } catch (const Error& error) {
     if (error.fault() != Fault::kRefused) throw;
     result.notes.push_back(fmt::format("logits were not compared: {}", error.what()));
     return;
   }
-  Divergence found;
   try {
-    const Model target = Model::open(files.target, {.tokenizer = {}, .threads = threads});
-    const std::size_t count = std::min({source->context(), target.context(), kPositions});
-    if (count < 2) return;
-    ScoreOptions options;
-    options.window = count;
-    options.cache = CacheKind::kF32;
-    options.threads = threads;
-    found = score_against(target, *source, tokens_for(*source, count), 0, options);
+    StreamedModel to(target.config, *target.tensors, threads, tokens.size());
+    if (to.shape().vocabulary != from->shape().vocabulary) {
+      result.problems.push_back(fmt::format("the target has a vocabulary of {}, the source of {}",
+                                            to.shape().vocabulary, from->shape().vocabulary));
+      return;
+    }
+    LogitComparison comparison(*from, to);
+    Hidden found = through_blocks(to, tokens);
+    comparison.run(rows_of(expected, from->shape().width), rows_of(found, to.shape().width));
+    if (!comparison.source_is_finite()) {
+      result.notes.emplace_back("logits were not compared: the source's are not finite");
+    } else if (!comparison.target_is_finite()) {
+      result.problems.emplace_back("the target's logits are not finite");
+    } else {
+      result.logits = comparison.result();
+      judge(*result.logits, limits_for(plan), result);
+    }
   } catch (const Error& error) {
     result.problems.push_back(fmt::format("the written model does not run: {}", error.what()));
-    return;
-  }
-  result.logits = {found.mean_kl, found.kl.empty() ? 0 : found.kl.back(), found.same_best, found.kl.size()};
-  const Limits limits = limits_for(plan);
-  const double share = found.kl.empty() ? 1 : static_cast<double>(found.same_best) / static_cast<double>(found.kl.size());
-  if (!(std::abs(found.mean_kl) <= limits.mean_kl)) {
-    result.problems.push_back(fmt::format("logits: mean KL {:.3g}, at most {:g} for these types", found.mean_kl, limits.mean_kl));
-  }
-  if (share < limits.same_best) {
-    result.problems.push_back(fmt::format("logits: the same best token at {} of {} positions, at least {:g} of them for these types",
-                                          found.same_best, found.kl.size(), limits.same_best));
   }
 }
 

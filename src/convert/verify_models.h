@@ -11,6 +11,7 @@ void compare_tokens(const io::ModelFile& source, const io::ModelFile& target, Ve
 
 // The logits on a built-in text, up to position 511 or the model's last. A source that kinglet cannot
 // run is a note.
-void compare_logits(const VerifiedFiles& files, const Plan& plan, std::size_t threads, Verification& result);
+void compare_logits(const io::ModelFile& source, const io::ModelFile& target, const Plan& plan,
+                    std::size_t threads, Verification& result);
 
 }  // namespace kinglet

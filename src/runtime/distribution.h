@@ -41,4 +41,18 @@ struct Distribution {
   }
 };
 
+// KL(p || q) in nats, by terms that are small where the two agree. scratch: (V).
+inline double kl_divergence(const Distribution& p, const Distribution& q, std::span<float> scratch) {
+  const std::size_t n = p.logits.size();
+  for (std::size_t i = 0; i < n; ++i) scratch[i] = p.logits[i] - p.exponentials.top;
+  kernels::active().exp(scratch.data(), n, scratch.data());
+  const double shift = p.log_sum - q.log_sum;
+  double total = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    const double log_ratio = static_cast<double>(p.logits[i]) - static_cast<double>(q.logits[i]) - shift;
+    total += static_cast<double>(scratch[i]) * log_ratio;
+  }
+  return std::max(0.0, total / p.exponentials.sum);
+}
+
 }  // namespace kinglet

@@ -32,20 +32,6 @@ TokenScore score_of(const Distribution& distribution, std::size_t index, TokenId
   return {index, id, distribution.log_probability(id), distribution.rank(id), distribution.entropy()};
 }
 
-// KL(p || q), by terms that are small where the two agree.
-double divergence(const Distribution& p, const Distribution& q, std::span<float> scratch) {
-  const std::size_t n = p.logits.size();
-  for (std::size_t i = 0; i < n; ++i) scratch[i] = p.logits[i] - p.exponentials.top;
-  kernels::active().exp(scratch.data(), n, scratch.data());
-  const double shift = p.log_sum - q.log_sum;
-  double total = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    const double log_ratio = static_cast<double>(p.logits[i]) - static_cast<double>(q.logits[i]) - shift;
-    total += static_cast<double>(scratch[i]) * log_ratio;
-  }
-  return std::max(0.0, total / p.exponentials.sum);
-}
-
 // One model walking over the text.
 class Walker {
  public:
@@ -113,7 +99,7 @@ class DivergenceSink final : public nn::LogitsSink {
     const std::span<float> scratch(scratch_.data() + index * reference_.width, reference_.width);
     rows_[index] = {.model = score_of(q, token, id),
                     .reference = score_of(p, token, id),
-                    .divergence = {token, id, divergence(p, q, scratch), std::exp(p.log_probability(id)),
+                    .divergence = {token, id, kl_divergence(p, q, scratch), std::exp(p.log_probability(id)),
                                    std::exp(q.log_probability(id)), p.best(), q.best()}};
   }
   std::span<const Row> rows() const { return rows_; }
