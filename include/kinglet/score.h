@@ -15,6 +15,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "kinglet/generate.h"
@@ -63,6 +64,9 @@ struct ScoreWatch {
   std::function<void(const TokenScore& token)> on_token;  // in the text's order
   std::function<void(std::size_t evaluated, std::size_t of)> on_progress;
   std::function<bool()> is_interrupted;  // asked between passes: true ends the run
+  // score() alone: each row of the activations that go through the model, by the names of tools/README.md;
+  // layer -1 where the name stands alone. Must not throw.
+  std::function<void(std::string_view name, int layer, std::span<const float> row)> on_activation;
 };
 
 // `text`: the tokens with the bytes they came from, as encode_with_offsets() gives them, and BOS in

@@ -225,6 +225,9 @@ void add_convert(CLI::App& app, int& exit_code) {
   command->add_option("--tensor-dtype", convert_options.tensor_dtypes,
                       "Type of the tensors whose name fits; repeatable, the first that fits counts")
       ->type_name("REGEX=TYPE");
+  command->add_option("--imatrix", convert_options.imatrix,
+                      "Which inputs count most (score --imatrix, or llama.cpp's): for formats of blocks")
+      ->type_name("FILE");
   command->add_flag("--dry-run", options->dry_run, "Show the plan and write nothing");
   command->add_flag("--json", options->json, "The plan or the report as one JSON document");
   command->add_flag("--allow-unknown", convert_options.allow_unknown, "Copy tensors that kinglet does not know");

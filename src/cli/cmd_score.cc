@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <csignal>
+#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -14,8 +15,10 @@
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/score_report.h"
+#include "convert/imatrix.h"
 #include "kinglet/error.h"
 #include "kinglet/score.h"
+#include "runtime/model_parts.h"
 
 namespace kinglet::cli {
 namespace {
@@ -25,7 +28,7 @@ struct Options {
   RunOptions run;
   Verbosity verbosity;
   std::optional<std::string> text;
-  std::string file, ids, against, protocol = "sliding", logits, target;
+  std::string file, ids, against, imatrix, protocol = "sliding", logits, target;
   std::size_t window = 0, stride = 0;
   bool special = false, no_bos = false, tokens = false, json = false;
 };
@@ -99,11 +102,30 @@ class Progress {
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
 };
 
+// The name of the matrix that gives the logits.
+std::string head_of(const Model& model) {
+  for (const arch::Matrix& matrix : model.parts().model->matrices()) {
+    if (matrix.rows == arch::Matrix::Rows::kWanted) return matrix.name;
+  }
+  return "";
+}
+
+// The importance matrix of what the model was shown, where it was shown all of it.
+void write_imatrix_of(const ImportanceCollector& importance, const Score& score, const Options& options) {
+  if (score.is_interrupted) return;
+  ImatrixText text;
+  text.dataset = options.file.empty() ? "text" : std::filesystem::path(options.file).filename().string();
+  text.chunks = score.windows;
+  text.chunk_tokens = score.windows == 0 ? 0 : score.evaluated / score.windows;
+  write_imatrix(options.imatrix, importance.result(), text);
+}
+
 int run(const Options& options) {
   if (!options.logits.empty()) {
     print_logits(options.logits, options.target, options.json);
     return 0;
   }
+  if (!options.imatrix.empty() && !options.against.empty()) throw usage_error("--imatrix is not for --against");
   const ScoreOptions score_with = score_options(options);
   const Model model = open_model(options.model);
   if (!options.verbosity.quiet) {
@@ -126,8 +148,15 @@ int run(const Options& options) {
   std::string summary;
   bool is_interrupted = false;
   if (options.against.empty()) {
+    ImportanceCollector importance(head_of(model));
+    if (!options.imatrix.empty()) {
+      watch.on_activation = [&](std::string_view name, int layer, std::span<const float> row) {
+        importance.add(name, layer, row);
+      };
+    }
     const Score score = kinglet::score(model, text.tokens, text.text.size(), score_with, watch);
     is_interrupted = score.is_interrupted;
+    if (!options.imatrix.empty()) write_imatrix_of(importance, score, options);
     summary = report_of(score, report);
   } else {
     const Model reference = Model::open(options.against, {.tokenizer = {}, .threads = options.model.threads});
@@ -168,6 +197,9 @@ void add_score(CLI::App& app, int& exit_code) {
   command->add_flag("--tokens", options->tokens, "A line of JSON for each token on stdout; the rest on stderr");
   command->add_option("--against", options->against, "A reference model: KL divergence, agreement, worst tokens")
       ->type_name("MODEL");
+  command->add_option("--imatrix", options->imatrix,
+                      "Write the importance matrix of the text, for convert --imatrix (a GGUF file as llama.cpp has them)")
+      ->type_name("FILE");
   command->add_option("--logits", options->logits,
                       "No model: softmax of given logits ([1,2,3], a .json, .jsonl or .npy file)")
       ->type_name("ROW");

@@ -72,6 +72,7 @@ std::string identity_of(const fs::path& in, const Plan& plan, const ConvertOptio
   for (const PlannedTensor& tensor : plan.tensors) {
     add(fmt::format("{} {} {} {}", tensor.source->name, tensor.source->file, tensor.source->offset, tensor.name));
     add(fmt::format("{} {} {}", dtype::name_of(tensor.source->dtype), dtype::name_of(tensor.to), tensor.head));
+    add({reinterpret_cast<const char*>(tensor.importance.data()), tensor.importance.size() * sizeof(float)});
   }
   for (const PlannedFile& file : plan.files) {
     add(file.name);
@@ -111,6 +112,7 @@ class RowConverter {
     const dtype::Format& from = dtype::format_of(tensor_.source->dtype);
     if (from.unpack == nullptr) return bytes_;
     const bool is_copy = tensor_.to == tensor_.source->dtype;
+    const float* importance = tensor_.importance.empty() ? nullptr : tensor_.importance.data();
     values_.resize(static_cast<std::size_t>(count) * width_);
     if (!is_copy) packed_.resize(static_cast<std::size_t>(count) * target_bytes_);
     const dtype::Format& to = dtype::format_of(tensor_.to);
@@ -120,7 +122,7 @@ class RowConverter {
         float* values = values_.data() + row * width_;
         from.unpack(bytes_.data() + row * row_bytes_, width_, values);
         check(begin + row, values);
-        if (!is_copy) to.pack(values, width_, nullptr, packed_.data() + row * target_bytes_);
+        if (!is_copy) to.pack(values, width_, importance, packed_.data() + row * target_bytes_);
       }
     });
     return is_copy ? bytes_ : packed_;

@@ -20,6 +20,7 @@ struct ConvertOptions {
   std::string to;      // "gguf" or "safetensors"; empty: by OUT's name
   std::string dtype;   // of the matrices; empty: the source's, f32 where the target cannot hold it
   std::vector<std::string> tensor_dtypes;  // "REGEX=TYPE", the first that fits a tensor's name counts
+  std::filesystem::path imatrix;  // an importance matrix (imatrix.h), or empty
   bool force = false;          // an output that is there is replaced
   bool resume = false;         // goes on from what a broken run left
   bool allow_unknown = false;  // tensors that kinglet does not know are copied as they are

@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "convert/convert.h"
+#include "convert/imatrix.h"
 #include "convert/targets.h"
 #include "convert/types.h"
 #include "dtype/format.h"
@@ -39,6 +40,31 @@ void refuse_unknown(const io::ModelFile& model, const std::vector<std::string>& 
   throw refused("tensors that kinglet does not know; --allow-unknown copies them as they are")
       .in(model.file)
       .at(names);
+}
+
+// What the importance matrix says of each matrix that gets a format of blocks.
+void add_importance(const std::filesystem::path& path, Plan& plan) {
+  const Imatrix imatrix = read_imatrix(path);
+  std::size_t matrices = 0, found = 0;
+  for (PlannedTensor& tensor : plan.tensors) {
+    const TensorInfo& source = *tensor.source;
+    if (source.shape.size() != 2 || is_float(tensor.to) || tensor.to == source.dtype) continue;
+    ++matrices;
+    const auto entry = imatrix.find(source.name);
+    if (entry == imatrix.end()) continue;
+    if (entry->second.squares.size() != source.shape.back()) {
+      throw refused("an importance matrix does not fit the model")
+          .in(printable(path.native()))
+          .at(printable(source.name))
+          .found(fmt::format("{} values", entry->second.squares.size()))
+          .allowed(fmt::format("{}", source.shape.back()));
+    }
+    ++found;
+    tensor.importance = entry->second.means();
+  }
+  if (found < matrices) {
+    plan.warnings.push_back(fmt::format("the importance matrix has {} of {} matrices", found, matrices));
+  }
 }
 
 }  // namespace
@@ -79,6 +105,7 @@ Plan make_plan(const io::ModelFile& model, Target target, const ConvertOptions& 
     plan.tensors.push_back(std::move(planned));
   }
   if (!unknown.empty()) refuse_unknown(model, unknown);
+  if (!options.imatrix.empty()) add_importance(options.imatrix, plan);
   if (target == Target::kGguf) lay_out_gguf(model, options, plan);
   else lay_out_directory(model, options, plan);
   for (const PlannedFile& file : plan.files) {

@@ -28,6 +28,7 @@ struct PlannedTensor {
   DType to = DType::kF32;
   std::uint64_t bytes = 0;             // in the target
   std::uint64_t head = 0;              // rows of a head that the target interleaves, else 0
+  std::vector<float> importance;       // of each value of a row; may be empty
   std::string note;                    // why it has another type than was asked for; may be empty
 };
 

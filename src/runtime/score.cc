@@ -40,14 +40,15 @@ class Walker {
       : engine_(*model.parts().model, options.threads, std::min(chunk, longest), std::min(kept, longest)),
         cache_(model.parts().model->shape(), longest, cache_type(options.cache)) {}
 
-  Rows forward(const ScorePiece& piece, nn::LogitsSink* sink) {
+  Rows forward(const ScorePiece& piece, nn::LogitsSink* sink, const nn::Tap* tap = nullptr) {
     if (piece.starts_window) cache_.truncate(0);
     const nn::SequenceRows sequence = {&cache_, piece.tokens.size()};
     return engine_.forward({.tokens = piece.tokens,
                             .vectors = {},
                             .sequences = {&sequence, 1},
                             .wanted = piece.wanted,
-                            .sink = sink});
+                            .sink = sink},
+                           tap);
   }
 
  private:
@@ -219,10 +220,17 @@ Score score(const Model& model, std::span<const Token> text, std::size_t text_by
   const std::vector<ScoreWindow> windows = score_windows(text.size(), model.context(), options);
   Walker walker(model, longest_of(windows), options.chunk, rows_within(kSliceBytes, model.vocabulary()), options);
   ScoreSink sink(text);
+  nn::Tap tap;
+  if (watch.on_activation) {
+    tap.see = [&](const nn::Activation& activation, Rows rows) {
+      for (std::size_t i = 0; i < rows.count; ++i) watch.on_activation(activation.name, activation.layer, rows.span(i));
+    };
+  }
+  const nn::Tap* see = watch.on_activation ? &tap : nullptr;
   return walk(windows, text, text_bytes, options.chunk, bos_for(model, text, options), watch,
               [&](const ScorePiece& piece, Score& total) {
                 sink.start(piece);
-                walker.forward(piece, &sink);
+                walker.forward(piece, &sink, see);
                 for (const TokenScore& token : sink.scores()) {
                   add(total, token);
                   if (watch.on_token) watch.on_token(token);
