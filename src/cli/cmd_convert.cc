@@ -2,18 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <chrono>
-#include <cstdio>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <string>
-#include <vector>
 
 #include "base/text.h"
 #include "cli/commands.h"
+#include "cli/convert_output.h"
 #include "cli/interrupt.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -23,8 +20,6 @@
 namespace kinglet::cli {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 struct Options {
   std::string in, out;
   ConvertOptions convert;
@@ -32,182 +27,105 @@ struct Options {
   Verbosity verbosity;
 };
 
-void print_plan(const Plan& plan) {
-  std::size_t source = 6, target = 6;
-  for (const PlannedTensor& tensor : plan.tensors) {
-    source = std::max(source, printable(tensor.source->name_in_file).size());
-    target = std::max(target, printable(tensor.name).size());
-  }
-  print_line(fmt::format("{:<{}}  {:<{}}  {:>6}  {:>6}  {:>12}  {:>12}", "source", source, "target", target,
-                         "from", "to", "bytes before", "bytes after"));
-  for (const PlannedTensor& tensor : plan.tensors) {
-    print_line(fmt::format("{:<{}}  {:<{}}  {:>6}  {:>6}  {:>12}  {:>12}{}", printable(tensor.source->name_in_file),
-                           source, printable(tensor.name), target, type_name(tensor.source->dtype),
-                           type_name(tensor.to), tensor.source->nbytes, tensor.bytes,
-                           tensor.note.empty() ? "" : "  " + tensor.note));
-  }
-  for (const LeftOut& tensor : plan.left_out) {
-    print_line(fmt::format("{:<{}}  left out: {}", printable(tensor.name), source, tensor.reason));
-  }
-  print_line(fmt::format("{} tensors, {} in all", plan.tensors.size(), human_bytes(plan.bytes)));
-}
-
-Json json_of(const Plan& plan) {
-  Json json = {{"tensors", Json::array()}, {"left_out", Json::array()}, {"bytes", plan.bytes}};
-  for (const PlannedTensor& tensor : plan.tensors) {
-    json["tensors"].push_back({{"source", tensor.source->name_in_file}, {"target", tensor.name},
-                               {"from", type_name(tensor.source->dtype)}, {"to", type_name(tensor.to)},
-                               {"bytes_before", tensor.source->nbytes}, {"bytes_after", tensor.bytes},
-                               {"note", tensor.note}});
-  }
-  for (const LeftOut& tensor : plan.left_out) {
-    json["left_out"].push_back({{"name", tensor.name}, {"reason", tensor.reason}});
-  }
-  return json;
-}
-
-void show(const Plan& plan, const Options& options) {
-  if (!options.json) return print_plan(plan);
-  constexpr auto kReplace = Json::error_handler_t::replace;
-  print_line(json_of(plan).dump(2, ' ', false, kReplace));
-}
-
-// A line on a terminal's stderr that is written over: how much is done, and the time left at the
-// speed so far.
-class Progress {
+// One document where --json asks for one, else tables as they come.
+class Report {
  public:
-  void show(std::uint64_t done, std::uint64_t of) {
-    using Seconds = std::chrono::duration<double>;
-    const auto now = std::chrono::steady_clock::now();
-    if (Seconds(now - shown_).count() < 0.1) return;
-    shown_ = now;
-    if (first_ == 0) first_ = done, start_ = now;
-    const double rate = static_cast<double>(done - first_) / std::max(1e-3, Seconds(now - start_).count());
-    const std::size_t marks = static_cast<std::size_t>(30 * static_cast<double>(done) / static_cast<double>(std::max<std::uint64_t>(of, 1)));
-    const std::string left = rate > 0 ? fmt::format("{:.0f} s left", static_cast<double>(of - done) / rate) : "";
-    fmt::print(stderr, "\r[{:<30}] {} of {}  {}\x1b[K", std::string(marks, '#'), human_bytes(done), human_bytes(of), left);
-    std::fflush(stderr);
-    is_shown_ = true;
+  explicit Report(bool is_json) : is_json_(is_json) {}
+
+  void add(std::span<const Sensitivity> matrices, const ChosenTypes& chosen) {
+    if (!is_json_) return print_sensitivity(matrices, chosen);
+    json_["sensitivity"] = json_of(matrices, chosen);
   }
-  void clear() {
-    if (is_shown_) fmt::print(stderr, "\r\x1b[K");
-    is_shown_ = false;
+  void add(const Plan& plan) {
+    if (!is_json_) return print_plan(plan);
+    json_.update(json_of(plan));
+  }
+  void add(const Converted& done, bool is_verbose) {
+    if (is_json_) return json_.update(json_of(done));
+    const bool has_failed = done.outcome == Outcome::kFailed;
+    if (done.verification && (has_failed || is_verbose)) {
+      print_report(*done.verification, is_verbose ? Lines::kAll : Lines::kProblems);
+    }
+  }
+  void print() const {
+    if (is_json_) print_line(json_.dump(2, ' ', false, Json::error_handler_t::replace));
   }
 
  private:
-  std::chrono::steady_clock::time_point start_, shown_;
-  std::uint64_t first_ = 0;
-  bool is_shown_ = false;
+  using Json = nlohmann::ordered_json;
+  bool is_json_;
+  Json json_ = Json::object();
 };
 
-// Tensors with another type than was asked for: a line for each reason, which names the first.
-void tell_fallbacks(const Plan& plan) {
-  std::map<std::string, std::vector<const PlannedTensor*>> by_reason;
-  for (const PlannedTensor& tensor : plan.tensors) {
-    if (!tensor.note.empty()) by_reason[fmt::format("{} instead: {}", type_name(tensor.to), tensor.note)].push_back(&tensor);
-  }
-  for (const auto& [reason, tensors] : by_reason) {
-    note(fmt::format("{}{}: {}", printable(tensors.front()->name),
-                     tensors.size() == 1 ? "" : fmt::format(" and {} more", tensors.size() - 1), reason));
-  }
+void note_failure(const Converted& done) {
+  for (const std::string& problem : done.verification->problems) note("verification: " + problem);
+  note(fmt::format("the output failed verification; it is kept as {}", printable(done.kept.native())));
 }
 
-enum class Lines { kAll, kProblems };
-
-void print_report(const Verification& report, Lines lines) {
-  std::vector<const VerifiedTensor*> shown;
-  std::size_t width = 6;
-  for (const VerifiedTensor& tensor : report.tensors) {
-    if (lines == Lines::kProblems && tensor.problem.empty()) continue;
-    shown.push_back(&tensor);
-    width = std::max(width, printable(tensor.name).size());
-  }
-  if (shown.empty()) return;
-  print_line(fmt::format("{:<{}}  {:>6}  {:>6}  {:>9}  {:>9}  {:>9}", "tensor", width, "from", "to", "relative",
-                         "largest", "cosine"));
-  for (const VerifiedTensor* tensor : shown) {
-    print_line(fmt::format("{:<{}}  {:>6}  {:>6}  {:9.2e}  {:9.2e}  {:9.7f}{}", printable(tensor->name), width,
-                           type_name(tensor->from), type_name(tensor->to), tensor->relative, tensor->worst,
-                           tensor->cosine, tensor->problem.empty() ? "" : "  " + tensor->problem));
-  }
-}
-
-Json json_of(const Converted& done) {
-  Json json = {{"verified", done.outcome == Outcome::kDone && done.verification}, {"tensors", Json::array()}};
-  if (!done.verification) return json;
-  for (const VerifiedTensor& tensor : done.verification->tensors) {
-    json["tensors"].push_back({{"name", tensor.name}, {"from", type_name(tensor.from)},
-                               {"to", type_name(tensor.to)}, {"relative", tensor.relative},
-                               {"largest", tensor.worst}, {"cosine", tensor.cosine},
-                               {"sha256", tensor.sha256}, {"problem", tensor.problem}});
-  }
-  if (const auto& logits = done.verification->logits) {
-    json["logits"] = {{"positions", logits->positions}, {"mean_kl", logits->mean_kl}, {"worst_kl", logits->worst_kl},
-                      {"same_best", logits->same_best}};
-  }
-  json["problems"] = done.verification->problems;
-  json["notes"] = done.verification->notes;
-  return json;
-}
-
-void report(const Converted& done, const Options& options) {
-  const bool has_failed = done.outcome == Outcome::kFailed;
-  if (options.json) {
-    constexpr auto kReplace = Json::error_handler_t::replace;
-    print_line(json_of(done).dump(2, ' ', false, kReplace));
-  } else if (done.verification && (has_failed || options.verbosity.verbose)) {
-    print_report(*done.verification, options.verbosity.verbose ? Lines::kAll : Lines::kProblems);
-  }
-  if (done.verification && has_failed) {
-    for (const std::string& problem : done.verification->problems) note("verification: " + problem);
-    note(fmt::format("the output failed verification; it is kept as {}", printable(done.kept.native())));
-    return;
-  }
-  if (options.verbosity.quiet) return;
-  note(fmt::format("{} tensors, {}", done.tensors, human_bytes(done.bytes)));
-  if (!done.verification) return;
-  for (const std::string& text : done.verification->notes) note(text);
-  if (const VerifiedTensor* worst = done.verification->worst()) {
-    note(worst->relative == 0 ? "verified: every tensor is equal to the source's"
-                              : fmt::format("verified: largest relative error {:.2e}, of {}", worst->relative, printable(worst->name)));
-  }
-  if (const auto& logits = done.verification->logits) {
-    note(fmt::format("verified: the same best token at {} of {} positions, mean KL {:.2e}", logits->same_best,
-                     logits->positions, logits->mean_kl));
-  }
-}
-
-int convert(const Options& options) {
-  if (options.dry_run) {
-    dry_run(options.in, options.out, options.convert, [&](const Plan& plan) { show(plan, options); });
-    return 0;
-  }
-  catch_interrupts();
-  Progress progress;
+ConvertWatch watch_for(const Options& options, Progress& progress, Report& report) {
   ConvertWatch watch;
   watch.is_interrupted = [] { return interrupt() != 0; };
+  watch.on_sensitivity = [&](std::span<const Sensitivity> matrices, const ChosenTypes& chosen) {
+    progress.clear();
+    if (options.convert.sensitivity) report.add(matrices, chosen);
+  };
+  if (is_terminal_stderr() && !options.verbosity.quiet) {
+    watch.on_progress = [&](std::uint64_t done, std::uint64_t of) { progress.show_bytes(done, of); };
+    watch.on_measure = [&](std::uint64_t done, std::uint64_t of) {
+      progress.show_steps("measuring which matrices matter", done, of);
+    };
+  }
+  return watch;
+}
+
+int interrupted(const std::filesystem::path& kept) {
+  note(kept.empty() ? "interrupted" : "interrupted; --resume goes on from here");
+  return 128 + interrupt();
+}
+
+int show_plan(const Options& options, ConvertWatch& watch, Report& report) {
+  if (!options.out.empty()) watch.on_plan = [&](const Plan& plan) { report.add(plan); };
+  if (dry_run(options.in, options.out, options.convert, watch) == Outcome::kInterrupted) return interrupted({});
+  report.print();
+  return 0;
+}
+
+int write(const Options& options, ConvertWatch& watch, Report& report, Progress& progress) {
   watch.on_plan = [&](const Plan& plan) {
     if (options.verbosity.quiet) return;
     for (const std::string& warning : plan.warnings) note("warning: " + warning);
-    tell_fallbacks(plan);
+    note_fallbacks(plan);
   };
-  if (is_terminal_stderr() && !options.verbosity.quiet) {
-    watch.on_progress = [&](std::uint64_t done, std::uint64_t of) { progress.show(done, of); };
+  const Converted done = kinglet::convert(options.in, options.out, options.convert, watch);
+  progress.clear();
+  if (done.outcome == Outcome::kInterrupted) return interrupted(done.kept);
+  report.add(done, options.verbosity.verbose);
+  report.print();
+  if (done.outcome == Outcome::kFailed) {
+    note_failure(done);
+    return static_cast<int>(Fault::kVerification);
   }
-  Converted done;
+  if (!options.verbosity.quiet) note_report(done);
+  return 0;
+}
+
+int convert(Options& options) {
+  const bool measures_only = options.out.empty();
+  if (measures_only) {
+    if (!options.convert.sensitivity) throw usage_error("OUT is required (without --sensitivity)");
+    if (options.convert.to.empty()) options.convert.to = "gguf";
+  }
+  catch_interrupts();
+  Progress progress;
+  Report report(options.json);
+  ConvertWatch watch = watch_for(options, progress, report);
   try {
-    done = kinglet::convert(options.in, options.out, options.convert, watch);
+    if (measures_only || options.dry_run) return show_plan(options, watch, report);
+    return write(options, watch, report, progress);
   } catch (...) {
     progress.clear();
     throw;
   }
-  progress.clear();
-  if (done.outcome == Outcome::kInterrupted) {
-    note("interrupted; --resume goes on from here");
-    return 128 + interrupt();
-  }
-  report(done, options);
-  return done.outcome == Outcome::kFailed ? static_cast<int>(Fault::kVerification) : 0;
 }
 
 }  // namespace
@@ -217,7 +135,7 @@ void add_convert(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("convert", "Write a model in another format or type");
   ConvertOptions& convert_options = options->convert;
   command->add_option("in", options->in, "Any model that kinglet reads")->required()->type_name("IN");
-  command->add_option("out", options->out, "NAME.gguf, or a directory (safetensors)")->required()->type_name("OUT");
+  command->add_option("out", options->out, "NAME.gguf, or a directory (safetensors)")->type_name("OUT");
   command->add_option("--to", convert_options.to, "gguf or safetensors, whatever OUT is called")->type_name("FORMAT");
   command->add_option("--dtype", convert_options.dtype,
                       "Type of the matrices: f32, f16, bf16, q8_0, ...; default: the source's")
@@ -228,6 +146,22 @@ void add_convert(CLI::App& app, int& exit_code) {
   command->add_option("--imatrix", convert_options.imatrix,
                       "Which inputs count most (score --imatrix, or llama.cpp's): for formats of blocks")
       ->type_name("FILE");
+  command->add_flag("--sensitivity", convert_options.sensitivity,
+                    "Measure which matrices matter and show them, the most sensitive first; OUT may be left out");
+  command
+      ->add_option_function<std::string>(
+          "--target-size",
+          [&convert_options](const std::string& text) { convert_options.target_bytes = parse_size("--target-size", text); },
+          "Choose types so that the file has at most this size, as near to the source as can be: 80MB, 75MiB")
+      ->type_name("SIZE");
+  command
+      ->add_option_function<std::string>(
+          "--target-bpw",
+          [&convert_options](const std::string& text) {
+            convert_options.target_bpw = parse_number("--target-bpw", text, 1, 32);
+          },
+          "The same for bits per weight, over all tensors: 4.5")
+      ->type_name("BITS");
   command->add_flag("--dry-run", options->dry_run, "Show the plan and write nothing");
   command->add_flag("--json", options->json, "The plan or the report as one JSON document");
   command->add_flag("--allow-unknown", convert_options.allow_unknown, "Copy tensors that kinglet does not know");
@@ -237,7 +171,7 @@ void add_convert(CLI::App& app, int& exit_code) {
   command->add_flag("--resume", convert_options.resume, "Go on from what a broken run left");
   add_verbosity(command, options->verbosity);
   set_examples(command, "kinglet convert model model.gguf --dtype f16",
-               "kinglet convert stories15M.bin stories --dtype f16");
+               "kinglet convert model small.gguf --target-size 80MB");
   command->callback([options, &exit_code] { exit_code = convert(*options); });
 }
 

@@ -46,6 +46,23 @@ double parse_number(std::string_view option, std::string_view text, double min, 
                                                 : fmt::format("a number in [{}, {}]", min, max));
 }
 
+std::uint64_t parse_size(std::string_view option, std::string_view text) {
+  struct Unit {
+    std::string_view name;
+    double bytes;
+  };
+  constexpr Unit kUnits[] = {{"kB", 1e3},  {"KB", 1e3},       {"MB", 1e6},          {"GB", 1e9},
+                             {"KiB", 1024}, {"MiB", 1 << 20}, {"GiB", 1 << 30},     {"B", 1}, {"", 1}};
+  for (const Unit& unit : kUnits) {
+    if (!text.ends_with(unit.name)) continue;
+    double number = 0;
+    if (!parse_all(text.substr(0, text.size() - unit.name.size()), number)) continue;
+    const double bytes = number * unit.bytes;
+    if (bytes >= 1 && bytes < 1e15) return static_cast<std::uint64_t>(bytes);
+  }
+  throw bad_value(option, text, "a size such as 80MB, 75MiB, 1.5GB");
+}
+
 std::uint64_t parse_seed(std::string_view option, std::string_view text) {
   std::uint64_t value = 0;
   if (parse_all(text, value)) return value;

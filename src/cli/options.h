@@ -21,6 +21,7 @@ namespace kinglet::cli {
 std::int64_t parse_integer(std::string_view option, std::string_view text, std::int64_t min,
                            std::int64_t max);
 double parse_number(std::string_view option, std::string_view text, double min, double max);
+std::uint64_t parse_size(std::string_view option, std::string_view text);  // bytes: "80MB", "1.5GiB", "4096"
 std::uint64_t parse_seed(std::string_view option, std::string_view text);  // [0, 2^64)
 std::vector<TokenId> parse_ids(std::string_view option, std::string_view text);  // "1,2,3"
 

@@ -4,17 +4,16 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "base/team.h"
 #include "base/text.h"
 #include "convert/manifest.h"
 #include "convert/partial.h"
+#include "convert/row_converter.h"
 #include "convert/sha256.h"
+#include "convert/size_target.h"
 #include "dtype/format.h"
-#include "io/head_order.h"
 #include "kinglet/version.h"
 
 namespace kinglet {
@@ -22,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kPieceBytes = 8 << 20;        // of a tensor in memory at a time, about
 constexpr std::uint64_t kCheckpointBytes = 16 << 20;  // of the target between two lines of the journal
 
 // ---- places ----
@@ -82,84 +80,6 @@ std::string identity_of(const fs::path& in, const Plan& plan, const ConvertOptio
   return nlohmann::json({{"kinglet", "convert"}, {"version", 1}, {"work", hash.finish()}}).dump();
 }
 
-// ---- rows ----
-
-// The rows of one tensor as the target has them.
-class RowConverter {
- public:
-  RowConverter(const TensorSource& source, const PlannedTensor& tensor, const ConvertOptions& options, Team& team)
-      : source_(source), tensor_(tensor), options_(options), team_(team) {
-    const TensorInfo& info = *tensor.source;
-    width_ = info.shape.empty() ? 1 : static_cast<std::size_t>(info.shape.back());
-    // A vector's values are permuted as the rows of a matrix are.
-    if (tensor.head > 0 && info.shape.size() == 1) width_ = 1;
-    row_bytes_ = dtype::row_bytes(info.dtype, width_);
-    target_bytes_ = dtype::row_bytes(tensor.to, width_);
-    rows_ = row_bytes_ == 0 ? 0 : info.nbytes / row_bytes_;
-    const std::uint64_t step = std::max<std::uint64_t>(tensor.head, 1);
-    at_once_ = std::max<std::uint64_t>(1, kPieceBytes / (std::max(row_bytes_, target_bytes_) * step + 1)) * step;
-    if (tensor.head > 0 && info.shape.size() == 1) at_once_ = rows_;  // read as one row
-  }
-
-  std::uint64_t rows() const { return rows_; }
-  std::uint64_t at_once() const { return at_once_; }
-  std::size_t target_bytes() const { return target_bytes_; }
-
-  std::span<const std::byte> convert(std::uint64_t begin, std::uint64_t count) {
-    bytes_.resize(static_cast<std::size_t>(count) * row_bytes_);
-    source_.read_rows(*tensor_.source, tensor_.source->shape.size() <= 1 ? 0 : begin, bytes_);
-    if (tensor_.head > 0) interleave();
-    const dtype::Format& from = dtype::format_of(tensor_.source->dtype);
-    if (from.unpack == nullptr) return bytes_;
-    const bool is_copy = tensor_.to == tensor_.source->dtype;
-    const float* importance = tensor_.importance.empty() ? nullptr : tensor_.importance.data();
-    values_.resize(static_cast<std::size_t>(count) * width_);
-    if (!is_copy) packed_.resize(static_cast<std::size_t>(count) * target_bytes_);
-    const dtype::Format& to = dtype::format_of(tensor_.to);
-    team_.run_throwing([&](const Member& me) {
-      const Range mine = me.mine(static_cast<std::size_t>(count));
-      for (std::size_t row = mine.begin; row < mine.end; ++row) {
-        float* values = values_.data() + row * width_;
-        from.unpack(bytes_.data() + row * row_bytes_, width_, values);
-        check(begin + row, values);
-        if (!is_copy) to.pack(values, width_, importance, packed_.data() + row * target_bytes_);
-      }
-    });
-    return is_copy ? bytes_ : packed_;
-  }
-
- private:
-  void interleave() {
-    sorted_.resize(bytes_.size());
-    const std::uint64_t count = bytes_.size() / row_bytes_;
-    for (std::uint64_t row = 0; row < count; ++row) {
-      std::memcpy(sorted_.data() + io::interleaved_row(row, tensor_.head) * row_bytes_,
-                  bytes_.data() + row * row_bytes_, row_bytes_);
-    }
-    bytes_.swap(sorted_);
-  }
-
-  void check(std::uint64_t row, const float* values) const {
-    if (options_.allow_nan) return;
-    for (std::size_t i = 0; i < width_; ++i) {
-      if (std::isfinite(values[i])) continue;
-      throw refused("a weight is not finite; --allow-nan takes it as it is")
-          .in(tensor_.source->file)
-          .at(printable(tensor_.source->name_in_file))
-          .found(fmt::format("{} at [{}, {}]", values[i], row, i));
-    }
-  }
-
-  const TensorSource& source_;
-  const PlannedTensor& tensor_;
-  const ConvertOptions& options_;
-  Team& team_;
-  std::size_t width_ = 0, row_bytes_ = 0, target_bytes_ = 0;
-  std::uint64_t rows_ = 0, at_once_ = 1;
-  std::vector<std::byte> bytes_, sorted_, packed_;
-  std::vector<float> values_;
-};
-
 // ---- writing ----
 
 // Carries a plan out. Positions count the bytes of all files; what lies before `out.done()` is there.
@@ -210,7 +130,7 @@ class Writing {
 
   bool write_tensor(const PlannedTensor& tensor) {
     if (tensor.bytes == 0) return true;
-    RowConverter rows(*model_.tensors, tensor, options_, team_);
+    RowConverter rows(*model_.tensors, tensor, options_.allow_nan, team_);
     for (std::uint64_t row = 0; row < rows.rows(); row += rows.at_once()) {
       const std::uint64_t count = std::min(rows.at_once(), rows.rows() - row);
       if (is_there(count * rows.target_bytes())) continue;
@@ -250,10 +170,14 @@ fs::path place_of(const fs::path& out) {
 
 }  // namespace
 
-void dry_run(const fs::path& in, const fs::path& out, const ConvertOptions& options,
-             const std::function<void(const Plan&)>& show) {
+Outcome dry_run(const fs::path& in, const fs::path& out, const ConvertOptions& options, const ConvertWatch& watch) {
   const io::ModelFile model = io::open_model_file(in);
-  show(make_plan(model, target_of(place_of(out), options.to), options));
+  const Target kind = target_of(place_of(out), options.to);
+  const auto chosen = choose_types(model, kind, options, watch);
+  if (!chosen) return Outcome::kInterrupted;
+  const Plan plan = make_plan(model, kind, options, &*chosen);
+  if (watch.on_plan) watch.on_plan(plan);
+  return Outcome::kDone;
 }
 
 Converted convert(const fs::path& in, const fs::path& out, const ConvertOptions& options,
@@ -262,7 +186,13 @@ Converted convert(const fs::path& in, const fs::path& out, const ConvertOptions&
   const Target kind = target_of(target, options.to);
   check_places(in, target, options);
   const io::ModelFile model = io::open_model_file(in);
-  const Plan plan = make_plan(model, kind, options);
+  Converted converted;
+  const auto chosen = choose_types(model, kind, options, watch);
+  if (!chosen) {
+    converted.outcome = Outcome::kInterrupted;
+    return converted;
+  }
+  const Plan plan = make_plan(model, kind, options, &*chosen);
   const bool is_directory = kind == Target::kDirectory;
   std::error_code none;
   const bool fits = is_directory ? fs::is_directory(target, none) : fs::is_regular_file(target, none);
@@ -274,12 +204,12 @@ Converted convert(const fs::path& in, const fs::path& out, const ConvertOptions&
 
   PartialOutput partial({target, is_directory}, identity_of(in, plan, options),
                         options.resume ? Start::kResumed : Start::kAnew);
-  Converted converted;
   converted.tensors = plan.tensors.size();
   converted.bytes = plan.bytes;
   if (!Writing(model, plan, options, watch, partial).run()) {
     partial.keep();
     converted.outcome = Outcome::kInterrupted;
+    converted.kept = partial.path();
     return converted;
   }
   if (options.verify) {

@@ -80,10 +80,11 @@ Target target_of(const std::filesystem::path& out, const std::string& to) {
   throw usage_error("option --to").found(kinglet::quoted(to)).allowed("gguf, safetensors");
 }
 
-Plan make_plan(const io::ModelFile& model, Target target, const ConvertOptions& options) {
+Plan make_plan(const io::ModelFile& model, Target target, const ConvertOptions& options, const ChosenTypes* chosen) {
   Plan plan;
   plan.target = target;
-  const Types types(options, target, static_cast<std::size_t>(model.config.integer_or("num_hidden_layers", 0, 0)));
+  const auto layers = static_cast<std::size_t>(model.config.integer_or("num_hidden_layers", 0, 0));
+  const Types types(options, target, layers, chosen);
   std::vector<std::string> unknown;
   const nlohmann::json& config = model.config.json();
   const bool is_tied = config.contains("tie_word_embeddings") && config["tie_word_embeddings"] == true;

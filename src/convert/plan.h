@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -57,9 +58,11 @@ struct Plan {
 };
 
 struct ConvertOptions;
+using ChosenTypes = std::map<std::string, DType, std::less<>>;  // by kinglet's names of matrices
 
-// Errors: kUsage (a type that cannot be written there); kRefused (tensors that kinglet does not know, named; what the
-// target cannot say).
-Plan make_plan(const io::ModelFile& model, Target target, const ConvertOptions& options);
+// `chosen`: types that come before --dtype; may be null. Errors: kUsage (a type that cannot be written there); kRefused
+// (tensors that kinglet does not know, named; what the target cannot say).
+Plan make_plan(const io::ModelFile& model, Target target, const ConvertOptions& options,
+               const ChosenTypes* chosen = nullptr);
 
 }  // namespace kinglet

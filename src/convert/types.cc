@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <pcre2.h>
 
+#include <algorithm>
 #include <charconv>
 #include <memory>
 
@@ -78,8 +79,8 @@ class Types::Rule {
   DType dtype_ = DType::kF32;
 };
 
-Types::Types(const ConvertOptions& options, Target target, std::size_t layers)
-    : target_(target), layers_(layers) {
+Types::Types(const ConvertOptions& options, Target target, std::size_t layers, const ChosenTypes* chosen)
+    : target_(target), layers_(layers), chosen_(chosen) {
   if (!options.dtype.empty()) {
     if (target == Target::kGguf) mix_ = mix_named(options.dtype);
     if (mix_ == nullptr) all_ = type_named("option --dtype", options.dtype, target);
@@ -89,10 +90,18 @@ Types::Types(const ConvertOptions& options, Target target, std::size_t layers)
 Types::Types(Types&&) noexcept = default;
 Types::~Types() = default;
 
+const Types::Rule* Types::rule_for(const PlannedTensor& tensor) const {
+  const auto fits = [&](const Rule& rule) { return rule.fits(tensor.source->name) || rule.fits(tensor.name); };
+  const auto found = std::find_if(rules_.begin(), rules_.end(), fits);
+  return found == rules_.end() ? nullptr : &*found;
+}
+
 DType Types::asked_for(const PlannedTensor& tensor) const {
   const TensorInfo& source = *tensor.source;
-  for (const Rule& rule : rules_) {
-    if (rule.fits(source.name) || rule.fits(tensor.name)) return rule.dtype();
+  if (const Rule* rule = rule_for(tensor)) return rule->dtype();
+  if (chosen_ != nullptr) {
+    const auto found = chosen_->find(source.name);
+    if (found != chosen_->end()) return found->second;
   }
   // GGUF's readers take vectors (norms, biases) as f32.
   if (target_ == Target::kGguf && source.shape.size() < 2) return DType::kF32;
