@@ -77,7 +77,8 @@ class Walk {
       : source_(*model.tensors), imatrix_(imatrix), results_(results), watch_(watch), team_(threads),
         model_(model.config, source_, threads, kTokens), other_(model.config, source_, threads, kTokens),
         collector_(std::string(kHead)) {
-    const auto tokens = probe_tokens(model, model_.shape().vocabulary, kTokens);
+    const std::size_t count = std::min(model_.shape().context, kTokens);
+    const auto tokens = probe_tokens(model, model_.shape().vocabulary, count);
     hidden_ = model_.embed(tokens);
     is_tied_ = model.config.boolean_or("tie_word_embeddings", false);
     for (std::size_t layer = 0; layer < model_.shape().layers; ++layer) {
