@@ -12,8 +12,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=(g++ cmake ninja-build pkg-config libxsimd-dev nlohmann-json3-dev libcli11-dev
-          libfmt-dev libpcre2-dev libutf8proc-dev nettle-dev libgtest-dev libgmock-dev
-          libbenchmark-dev)
+          libfmt-dev libpcre2-dev libutf8proc-dev nettle-dev zlib1g-dev libgtest-dev
+          libgmock-dev libbenchmark-dev)
 preset=release
 case "${1:-run}" in
   run) ;;
@@ -50,7 +50,7 @@ if [ "$preset" = aarch64 ] && [ ! -d "$arm_root" ]; then
   mkdir -p build
   rm -rf "$arm_root.partial"
   arm_packages=(libc6-dev libstdc++6 libgomp1 libxsimd-dev nlohmann-json3-dev libcli11-dev
-                libfmt-dev libpcre2-dev libutf8proc-dev nettle-dev libgtest-dev libgmock-dev)
+                libfmt-dev libpcre2-dev libutf8proc-dev nettle-dev zlib1g-dev libgtest-dev libgmock-dev)
   mmdebstrap --quiet --variant=extract --architectures=arm64 \
     --include="$(IFS=,; echo "${arm_packages[*]}")" \
     "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$arm_root.partial"

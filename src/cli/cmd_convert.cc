@@ -1,4 +1,4 @@
-// kinglet convert IN OUT: any readable model into a GGUF file or an HF directory.
+// kinglet convert IN OUT: any readable model in any format that is written.
 
 #include <fmt/format.h>
 
@@ -23,7 +23,7 @@ namespace {
 struct Options {
   std::string in, out;
   ConvertOptions convert;
-  bool dry_run = false, json = false;
+  bool dry_run = false, json = false, no_verify = false;
   Verbosity verbosity;
 };
 
@@ -110,6 +110,7 @@ int write(const Options& options, ConvertWatch& watch, Report& report, Progress&
 }
 
 int convert(Options& options) {
+  options.convert.verify = !options.no_verify;
   const bool measures_only = options.out.empty();
   if (measures_only) {
     if (!options.convert.sensitivity) throw usage_error("OUT is required (without --sensitivity)");
@@ -135,8 +136,8 @@ void add_convert(CLI::App& app, int& exit_code) {
   CLI::App* command = app.add_subcommand("convert", "Write a model in another format or type");
   ConvertOptions& convert_options = options->convert;
   command->add_option("in", options->in, "Any model that kinglet reads")->required()->type_name("IN");
-  command->add_option("out", options->out, "NAME.gguf, or a directory (safetensors)")->type_name("OUT");
-  command->add_option("--to", convert_options.to, "gguf or safetensors, whatever OUT is called")->type_name("FORMAT");
+  command->add_option("out", options->out, "NAME.gguf, NAME.bin (llama2.c), NAME.json (small models), NAME.npz (NumPy), or a directory (safetensors)")->type_name("OUT");
+  command->add_option("--to", convert_options.to, "gguf, safetensors, llama2.c, json or npz, whatever OUT is called")->type_name("FORMAT");
   command->add_option("--dtype", convert_options.dtype,
                       "Type of the matrices: f32, f16, bf16, q8_0, ...; default: the source's")
       ->type_name("TYPE");
@@ -166,7 +167,7 @@ void add_convert(CLI::App& app, int& exit_code) {
   command->add_flag("--json", options->json, "The plan or the report as one JSON document");
   command->add_flag("--allow-unknown", convert_options.allow_unknown, "Copy tensors that kinglet does not know");
   command->add_flag("--allow-nan", convert_options.allow_nan, "Take weights that are NaN or infinite");
-  command->add_flag("!--no-verify", convert_options.verify, "Do not read the output back and compare it");
+  command->add_flag("--no-verify", options->no_verify, "Do not read the output back and compare it");
   command->add_flag("--force", convert_options.force, "Replace an output that is there");
   command->add_flag("--resume", convert_options.resume, "Go on from what a broken run left");
   add_verbosity(command, options->verbosity);

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "base/output_file.h"
 #include "base/team.h"
 #include "base/text.h"
 #include "convert/manifest.h"
@@ -14,6 +15,7 @@
 #include "convert/sha256.h"
 #include "convert/size_target.h"
 #include "dtype/format.h"
+#include "io/zip.h"
 #include "kinglet/version.h"
 
 namespace kinglet {
@@ -21,6 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::uint64_t kLongestBeside = 200'000'000;
 constexpr std::uint64_t kCheckpointBytes = 16 << 20;  // of the target between two lines of the journal
 
 // ---- places ----
@@ -74,7 +77,11 @@ std::string identity_of(const fs::path& in, const Plan& plan, const ConvertOptio
   }
   for (const PlannedFile& file : plan.files) {
     add(file.name);
-    for (const Piece& piece : file.pieces) add(piece.tensor ? fmt::format("tensor {}", *piece.tensor) : piece.text);
+    for (const Piece& piece : file.pieces) {
+      add(piece.tensor          ? fmt::format("tensor {}", *piece.tensor)
+          : piece.crc_of_tensor ? fmt::format("CRC {}", *piece.crc_of_tensor)
+                                : piece.text);
+    }
   }
   add(options.allow_nan ? "nan" : "");
   return nlohmann::json({{"kinglet", "convert"}, {"version", 1}, {"work", hash.finish()}}).dump();
@@ -89,19 +96,20 @@ class Writing {
           const ConvertWatch& watch, PartialOutput& out)
       : model_(model), plan_(plan), options_(options), watch_(watch), out_(out),
         team_(options.threads > 0 ? options.threads : default_threads()),
-        synced_(out.done()) {}
+        synced_(out.done()), crcs_(plan.tensors.size()) {}
 
   // False where it was interrupted.
   bool run() {
     for (const PlannedFile& file : plan_.files) {
-      const std::uint64_t end = position_ + size_of(file);
+      file_begin_ = position_;
+      const std::uint64_t end = position_ + bytes_of(file);
       if (end <= out_.done() && end > position_) {
         position_ = end;
         continue;
       }
       out_.next_file(file.name, out_.done() > position_ ? out_.done() - position_ : 0);
       for (const Piece& piece : file.pieces) {
-        if (!(piece.tensor ? write_tensor(plan_.tensors[*piece.tensor]) : write_text(piece.text))) return false;
+        if (!write(piece)) return false;
       }
     }
     out_.finish();
@@ -110,12 +118,15 @@ class Writing {
   }
 
  private:
-  std::uint64_t size_of(const PlannedFile& file) const {
+  std::uint64_t bytes_of(const PlannedFile& file) const {
     std::uint64_t size = 0;
-    for (const Piece& piece : file.pieces) {
-      size += piece.tensor ? plan_.tensors[*piece.tensor].bytes : piece.text.size();
-    }
+    for (const Piece& piece : file.pieces) size += size_of(plan_, piece);
     return size;
+  }
+
+  bool write(const Piece& piece) {
+    if (piece.tensor) return write_tensor(*piece.tensor, piece.crc_before);
+    return write_text(piece.crc_of_tensor ? io::crc_bytes(crcs_[*piece.crc_of_tensor]) : piece.text);
   }
 
   bool is_there(std::uint64_t bytes) {
@@ -128,13 +139,21 @@ class Writing {
     return is_there(text.size()) || put(std::as_bytes(std::span(text)));
   }
 
-  bool write_tensor(const PlannedTensor& tensor) {
+  bool write_tensor(std::size_t index, std::optional<std::uint32_t> crc) {
+    const PlannedTensor& tensor = plan_.tensors[index];
+    if (crc) crcs_[index] = *crc;
     if (tensor.bytes == 0) return true;
     RowConverter rows(*model_.tensors, tensor, options_.allow_nan, team_);
     for (std::uint64_t row = 0; row < rows.rows(); row += rows.at_once()) {
       const std::uint64_t count = std::min(rows.at_once(), rows.rows() - row);
-      if (is_there(count * rows.target_bytes())) continue;
-      if (!put(rows.convert(row, count))) return false;
+      const std::uint64_t begin = position_ - file_begin_;
+      if (is_there(count * rows.target_bytes())) {
+        if (crc) crcs_[index] = io::crc32_of(out_.read_back(begin, count * rows.target_bytes()), crcs_[index]);
+        continue;
+      }
+      const auto bytes = rows.convert(row, count);
+      if (crc) crcs_[index] = io::crc32_of(bytes, crcs_[index]);
+      if (!put(bytes)) return false;
     }
     return true;
   }
@@ -157,8 +176,30 @@ class Writing {
   const ConvertWatch& watch_;
   PartialOutput& out_;
   Team team_;
-  std::uint64_t position_ = 0, synced_ = 0;
+  std::uint64_t position_ = 0, synced_ = 0, file_begin_ = 0;
+  std::vector<std::uint32_t> crcs_;  // of tensors, where they are wanted
 };
+
+// A file beside the target that is there and says something else is another model's, and would be read as its own.
+void check_beside(const fs::path& target, const Plan& plan, const ConvertOptions& options) {
+  for (const FileBeside& file : plan.beside) {
+    const fs::path path = target.parent_path() / file.name;
+    std::error_code none;
+    if (!fs::exists(fs::symlink_status(path, none))) continue;
+    if (file.text.empty()) throw usage_error("would be read as the output's, which has none").in(printable(path.native()));
+    if (options.force || File::open(path).read_all(kLongestBeside) == file.text) continue;
+    throw usage_error("another model's lies beside the output; --force replaces it").in(printable(path.native()));
+  }
+}
+
+void write_beside(const fs::path& target, const Plan& plan) {
+  for (const FileBeside& file : plan.beside) {
+    if (file.text.empty()) continue;
+    OutputFile out(target.parent_path() / file.name);
+    out.write(file.text);
+    out.commit();
+  }
+}
 
 // "model/" is "model"; what a link stands for is written, not the link.
 fs::path place_of(const fs::path& out) {
@@ -200,6 +241,7 @@ Converted convert(const fs::path& in, const fs::path& out, const ConvertOptions&
     throw usage_error(is_directory ? "the output exists and is no directory" : "the output exists and is no regular file")
         .in(printable(target.native()));
   }
+  check_beside(target, plan, options);
   if (watch.on_plan) watch.on_plan(plan);
 
   PartialOutput partial({target, is_directory}, identity_of(in, plan, options),
@@ -226,6 +268,7 @@ Converted convert(const fs::path& in, const fs::path& out, const ConvertOptions&
     const std::string text = manifest_of(model, plan, options, *converted.verification);
     partial.write(std::as_bytes(std::span(text)));
   }
+  write_beside(target, plan);
   partial.publish();
   if (!is_directory) {
     const fs::path beside = manifest_beside(target);

@@ -2,14 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <bit>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "base/text.h"
 #include "convert/probe_text.h"
+#include "convert/words.h"
 #include "kinglet/error.h"
 #include "kinglet/tokenizer.h"
 #include "runtime/open_tokenizer.h"
@@ -20,52 +18,10 @@ namespace {
 
 using nlohmann::json;
 
-// tokenizer.ggml.token_type.
-enum Type : std::int32_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5, kByte = 6 };
-
-struct Words {
-  std::string model, pre;
-  std::vector<std::string> tokens, merges;
-  std::vector<float> scores;
-  std::vector<std::int32_t> types;
-  std::optional<std::int64_t> bos, eos, unknown, padding;
-  bool adds_bos = false, adds_eos = false;
-  std::optional<bool> space_prefix;
-};
-
-// A member, null where there is none.
-const json& member(const json& object, const char* name) {
-  static const json kNull;
-  const auto found = object.find(name);
-  return found == object.end() ? kNull : *found;
-}
-
-void add_added_tokens(const json& file, Words& words) {
-  for (const json& token : member(file, "added_tokens")) {
-    const auto id = token.at("id").get<std::size_t>();
-    if (id >= words.tokens.size()) continue;
-    words.tokens[id] = token.at("content").get<std::string>();
-    words.types[id] = token.value("special", false) ? kControl : kUserDefined;
-  }
-}
-
-// Room for every row of the embedding; ids without a token are named as GGUF's writers do.
-void make_room(std::size_t count, Words& words) {
-  for (std::size_t id = 0; id < count; ++id) words.tokens.push_back(fmt::format("[PAD{}]", id));
-  words.types.assign(count, kUnused);
-}
-
-void add_merges(const json& model, Words& words) {
-  for (const json& merge : member(model, "merges")) {
-    words.merges.push_back(merge.is_string() ? merge.get<std::string>()
-                                             : merge.at(0).get<std::string>() + " " + merge.at(1).get<std::string>());
-  }
-}
-
 // The names to try for a byte-level BPE, by the marks of its regular expressions.
 std::vector<std::string> names_of_cut(const json& file) {
-  const std::string cut = member(file, "pre_tokenizer").dump();
-  const bool whole_words = member(file["model"], "ignore_merges") == true;
+  const std::string cut = member_of(file, "pre_tokenizer").dump();
+  const bool whole_words = member_of(file["model"], "ignore_merges") == true;
   const auto has = [&](std::string_view text) { return cut.find(text) != cut.npos; };
   if (has("p{Lu}")) return has("{1,3}") ? std::vector<std::string>{"gpt-4o"} : std::vector<std::string>{"tekken"};
   if (has("p{N}{1,3}")) {
@@ -75,97 +31,6 @@ std::vector<std::string> names_of_cut(const json& file) {
   if (has("p{L}+|\\\\p{N}|")) return {"qwen2", "stablelm2"};
   if (has("\"Digits\"")) return {"smollm", "deepseek-coder"};
   return {"gpt-2", "olmo", "falcon"};
-}
-
-Words byte_level(const json& file, std::size_t count) {
-  Words words;
-  words.model = "gpt2";
-  make_room(count, words);
-  for (const auto& [piece, id] : file["model"]["vocab"].items()) {
-    const auto at = id.get<std::size_t>();
-    if (at < count) words.tokens[at] = piece, words.types[at] = kNormal;
-  }
-  add_added_tokens(file, words);
-  add_merges(file["model"], words);
-  return words;
-}
-
-bool is_byte(std::string_view piece) {
-  return piece.size() == 6 && piece.starts_with("<0x") && piece.ends_with('>');
-}
-
-// A SentencePiece model that was rewritten as merges: a piece's score is the rank of the merge that
-// makes it.
-Words merged_pieces(const json& file, std::size_t count) {
-  Words words;
-  words.model = "llama";
-  words.space_prefix = member(file, "normalizer").dump().find("Prepend") != std::string::npos ||
-                       member(file, "pre_tokenizer").dump().find("Metaspace") != std::string::npos;
-  make_room(count, words);
-  words.scores.assign(count, 0.0f);
-  for (const auto& [piece, id] : file["model"]["vocab"].items()) {
-    const auto at = id.get<std::size_t>();
-    if (at >= count) continue;
-    words.tokens[at] = piece;
-    words.types[at] = is_byte(piece) ? kByte : kNormal;
-  }
-  const json& vocab = file["model"]["vocab"];
-  std::vector<bool> has_score(count);
-  float rank = 0;
-  for (const json& merge : member(file["model"], "merges")) {
-    std::string text = merge.is_string() ? merge.get<std::string>() : merge.at(0).get<std::string>() + merge.at(1).get<std::string>();
-    if (merge.is_string()) text.erase(text.find(' '), 1);
-    rank -= 1;
-    const auto found = vocab.find(text);
-    if (found == vocab.end() || found->get<std::size_t>() >= count) continue;
-    const auto id = found->get<std::size_t>();
-    if (has_score[id]) continue;
-    has_score[id] = true;
-    words.scores[id] = rank;
-  }
-  for (std::size_t id = 0; id < count; ++id) {
-    if (!has_score[id] && words.types[id] == kNormal) words.scores[id] = rank - 1;
-  }
-  add_added_tokens(file, words);
-  if (const json& unknown = member(file["model"], "unk_token"); unknown.is_string() && vocab.contains(unknown.get<std::string>())) {
-    words.unknown = vocab[unknown.get<std::string>()].get<std::int64_t>();
-    words.types[static_cast<std::size_t>(*words.unknown)] = kUnknown;
-  }
-  return words;
-}
-
-// tokenizer.bin: spaces are spaces there, and nothing is marked.
-Words of_llama2c(const io::TokenizerText& text, std::size_t count) {
-  constexpr std::size_t kFirstByte = 3, kBytes = 256;
-  Words words;
-  words.model = "llama";
-  words.space_prefix = true;
-  std::string_view rest = std::string_view(text.content).substr(4);  // its reader has checked it
-  while (words.tokens.size() < count && rest.size() >= 8) {
-    float score = 0;
-    std::uint32_t length = 0;
-    std::memcpy(&score, rest.data(), sizeof(score));
-    std::memcpy(&length, rest.data() + 4, sizeof(length));
-    const std::size_t id = words.tokens.size();
-    std::string piece;
-    for (const char c : rest.substr(8, length)) piece += c == ' ' ? std::string("\xE2\x96\x81") : std::string(1, c);
-    const bool is_byte_piece = id >= kFirstByte && id < kFirstByte + kBytes;
-    if (is_byte_piece) piece = fmt::format("<0x{:02X}>", id - kFirstByte);
-    words.tokens.push_back(std::move(piece));
-    words.scores.push_back(score);
-    words.types.push_back(is_byte_piece ? kByte : kNormal);
-    rest.remove_prefix(std::min<std::size_t>(rest.size(), 8 + length));
-  }
-  const char* const kNamed[] = {"<unk>", "<s>", "</s>"};
-  for (std::size_t id = 0; id < std::min<std::size_t>(3, words.tokens.size()); ++id) {
-    words.tokens[id] = kNamed[id];
-    words.types[id] = id == 0 ? kUnknown : kControl;
-  }
-  words.unknown = 0;
-  words.bos = 1;
-  words.eos = 2;
-  words.adds_bos = true;
-  return words;
 }
 
 GgufVocabulary view_of(const Words& words) {
@@ -240,12 +105,12 @@ void add_vocabulary(const io::ModelFile& model, GgufKeys& keys) {
     return refused("a GGUF file cannot say this tokenizer: " + std::move(problem)).in(model.tokenizer.file);
   };
   if (model.tokenizer.kind == Kind::kLlama2c) {
-    words = of_llama2c(model.tokenizer, count);
+    words = words_of_llama2c(model.tokenizer, count);
   } else if (model.tokenizer.kind == Kind::kTokenizerJson) {
     const json file = json::parse(model.tokenizer.content);  // its reader has checked it
-    if (const json& type = member(file["model"], "type"); !type.is_null() && type != "BPE") throw cannot("its model is no BPE");
-    const bool is_merged = member(file["model"], "byte_fallback") == true;
-    words = is_merged ? merged_pieces(file, count) : byte_level(file, count);
+    if (const json& type = member_of(file["model"], "type"); !type.is_null() && type != "BPE") throw cannot("its model is no BPE");
+    const bool is_merged = member_of(file["model"], "byte_fallback") == true;
+    words = is_merged ? words_of_merged_pieces(file, count) : words_of_byte_level(file, count);
     if (!is_merged) cuts = names_of_cut(file);
   } else {
     throw cannot("only tokenizer.json and tokenizer.bin are understood");

@@ -133,7 +133,7 @@ void PartialOutput::start_journal(std::string_view identity) {
 void PartialOutput::next_file(const std::string& name, std::uint64_t begin) {
   close_file();
   open_path_ = name.empty() ? partial_ : partial_ / name;
-  file_ = ::open(open_path_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  file_ = ::open(open_path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
   if (file_ < 0) fail("cannot write", open_path_);
   struct stat status = {};
   if (::fstat(file_, &status) != 0) fail("cannot stat", open_path_);
@@ -148,6 +148,18 @@ void PartialOutput::next_file(const std::string& name, std::uint64_t begin) {
 }
 
 void PartialOutput::write(std::span<const std::byte> bytes) { write_all(file_, bytes, open_path_); }
+
+std::span<const std::byte> PartialOutput::read_back(std::uint64_t begin, std::uint64_t count) {
+  read_.resize(static_cast<std::size_t>(count));
+  for (std::size_t done = 0; done < read_.size();) {
+    const ssize_t got = ::pread(file_, read_.data() + done, read_.size() - done, static_cast<off_t>(begin + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail("cannot read", open_path_);
+    if (got == 0) throw runtime_error("is shorter than it was").in(printable(open_path_.native()));
+    done += static_cast<std::size_t>(got);
+  }
+  return read_;
+}
 
 void PartialOutput::checkpoint(std::uint64_t done) {
   if (file_ >= 0 && ::fsync(file_) != 0) fail("cannot write", open_path_);

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace kinglet {
 
@@ -38,6 +39,8 @@ class PartialOutput {
   // The next file; `begin`: how much of it is there already. Ends the one before, synced.
   void next_file(const std::string& name, std::uint64_t begin);
   void write(std::span<const std::byte> bytes);
+  // What that file has at [begin, begin + count); valid until the next call.
+  std::span<const std::byte> read_back(std::uint64_t begin, std::uint64_t count);
   // All bytes up to `done` are on the disk from here on.
   void checkpoint(std::uint64_t done);
   // Ends the last file, synced.
@@ -58,6 +61,7 @@ class PartialOutput {
   std::filesystem::path partial_, journal_path_, open_path_;
   int journal_ = -1, file_ = -1;
   std::uint64_t done_ = 0;
+  std::vector<std::byte> read_;
   bool keeps_ = false;
 };
 

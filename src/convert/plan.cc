@@ -25,6 +25,17 @@ bool is_known(const io::ModelFile& model, const TensorInfo& tensor) {
          io::gguf_of_kinglet(tensor.name).has_value();
 }
 
+struct TargetRow {
+  Target target;
+  std::string_view name, ending;
+  void (*lay_out)(const io::ModelFile&, const ConvertOptions&, Plan&);
+};
+constexpr TargetRow kTargets[] = {{Target::kGguf, "gguf", ".gguf", lay_out_gguf},
+                                  {Target::kDirectory, "safetensors", "", lay_out_directory},
+                                  {Target::kLlama2c, "llama2.c", ".bin", lay_out_llama2c},
+                                  {Target::kJson, "json", ".json", lay_out_json},
+                                  {Target::kNpz, "npz", ".npz", lay_out_npz}};
+
 // What a model computes anew, as old checkpoints bring it along.
 bool is_computed(std::string_view name) {
   return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attn.masked_bias");
@@ -70,14 +81,27 @@ void add_importance(const std::filesystem::path& path, Plan& plan) {
 }  // namespace
 
 Target target_of(const std::filesystem::path& out, const std::string& to) {
-  const std::string kind = to.empty() ? out.extension().string() : "." + to;
-  if (kind == ".gguf") return Target::kGguf;
-  for (const char* later : {".bin", ".json", ".npz"}) {
-    if (kind != later) continue;
-    throw usage_error("this output format cannot be written yet").found(kinglet::quoted(kind)).allowed("gguf, safetensors");
+  if (to.empty()) {
+    const std::string ending = out.extension().string();
+    const auto row = std::ranges::find(kTargets, ending, &TargetRow::ending);
+    return row == std::end(kTargets) ? Target::kDirectory : row->target;
   }
-  if (to.empty() || to == "safetensors") return Target::kDirectory;
-  throw usage_error("option --to").found(kinglet::quoted(to)).allowed("gguf, safetensors");
+  const auto row = std::ranges::find(kTargets, to, &TargetRow::name);
+  if (row != std::end(kTargets)) return row->target;
+  std::string allowed;
+  for (const TargetRow& known : kTargets) allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", known.name);
+  throw usage_error("option --to").found(kinglet::quoted(to)).allowed(allowed);
+}
+
+bool holds(Target target, DType dtype) {
+  if (dtype::format_of(dtype).pack == nullptr) return false;
+  switch (target) {
+    case Target::kGguf: return true;
+    case Target::kDirectory: return is_float(dtype);
+    case Target::kNpz: return dtype == DType::kF32 || dtype == DType::kF16;
+    case Target::kLlama2c: case Target::kJson: return dtype == DType::kF32;
+  }
+  return false;
 }
 
 Plan make_plan(const io::ModelFile& model, Target target, const ConvertOptions& options, const ChosenTypes* chosen) {
@@ -93,7 +117,8 @@ Plan make_plan(const io::ModelFile& model, Target target, const ConvertOptions& 
       plan.left_out.push_back({tensor.name, "the model computes it"});
       continue;
     }
-    if (target == Target::kGguf && is_tied && tensor.name == "lm_head.weight") {
+    const bool has_one_matrix = target == Target::kGguf || target == Target::kLlama2c;
+    if (has_one_matrix && is_tied && tensor.name == "lm_head.weight") {
       plan.left_out.push_back({tensor.name, "the embedding is the output too"});
       continue;
     }
@@ -107,14 +132,18 @@ Plan make_plan(const io::ModelFile& model, Target target, const ConvertOptions& 
   }
   if (!unknown.empty()) refuse_unknown(model, unknown);
   if (!options.imatrix.empty()) add_importance(options.imatrix, plan);
-  if (target == Target::kGguf) lay_out_gguf(model, options, plan);
-  else lay_out_directory(model, options, plan);
+  std::ranges::find(kTargets, target, &TargetRow::target)->lay_out(model, options, plan);
   for (const PlannedFile& file : plan.files) {
     for (const Piece& piece : file.pieces) {
-      plan.bytes += piece.tensor ? plan.tensors[*piece.tensor].bytes : piece.text.size();
+      plan.bytes += size_of(plan, piece);
     }
   }
   return plan;
+}
+
+std::uint64_t size_of(const Plan& plan, const Piece& piece) {
+  if (piece.tensor) return plan.tensors[*piece.tensor].bytes;
+  return piece.crc_of_tensor ? sizeof(std::uint32_t) : piece.text.size();
 }
 
 const char* type_name(DType dtype) { return dtype::name_of(dtype); }

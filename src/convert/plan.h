@@ -15,11 +15,14 @@
 
 namespace kinglet {
 
-enum class Target { kGguf, kDirectory };
+enum class Target { kGguf, kDirectory, kLlama2c, kJson, kNpz };
 
-// `to` names one ("gguf", "safetensors"); empty: by the ending of `out`, a directory where it says
-// nothing. Errors: kUsage.
+// `to` names one ("gguf", "safetensors", "llama2.c", "json", "npz"); empty: by the ending of `out`, a directory where
+// it says nothing. Errors: kUsage.
 Target target_of(const std::filesystem::path& out, const std::string& to);
+
+// Whether weights can have this type there.
+bool holds(Target target, DType dtype);
 
 const char* type_name(DType dtype);  // "q4_0"
 
@@ -37,10 +40,18 @@ struct LeftOut {
   std::string name, reason;
 };
 
-// Bytes that are known, or a tensor's.
+// Bytes that are known, a tensor's, or four bytes that are the CRC-32 of a tensor's.
 struct Piece {
-  std::string text;
-  std::optional<std::size_t> tensor;  // of Plan::tensors
+  std::string text = {};
+  std::optional<std::size_t> tensor = {};        // of Plan::tensors
+  std::optional<std::uint32_t> crc_before = {};  // with `tensor`: its CRC is wanted, and goes on from this one
+  std::optional<std::size_t> crc_of_tensor = {};
+};
+
+// A small file that stands beside a target that is one file; without text: none may stand there, for it would be
+// read as the target's.
+struct FileBeside {
+  std::string name, text;
 };
 
 struct PlannedFile {
@@ -53,9 +64,12 @@ struct Plan {
   std::vector<PlannedTensor> tensors;
   std::vector<LeftOut> left_out;
   std::vector<PlannedFile> files;
+  std::vector<FileBeside> beside;
   std::vector<std::string> warnings;
   std::uint64_t bytes = 0;  // of all files
 };
+
+std::uint64_t size_of(const Plan& plan, const Piece& piece);
 
 struct ConvertOptions;
 using ChosenTypes = std::map<std::string, DType, std::less<>>;  // by kinglet's names of matrices

@@ -25,7 +25,7 @@ void lay_out_directory(const io::ModelFile& model, const ConvertOptions&, Plan& 
   nlohmann::json config = model.config.json();
   config["torch_dtype"] = torch_dtype(plan);
   for (io::NamedText& file : io::hf_files(model, config)) {
-    plan.files.push_back({file.name, {{std::move(file.text), {}}}});
+    plan.files.push_back({file.name, {{.text = std::move(file.text)}}});
   }
   if (model.tokenizer.kind == io::TokenizerText::Kind::kNone) {
     plan.warnings.emplace_back("the source has no tokenizer.json; none is written");
@@ -35,8 +35,8 @@ void lay_out_directory(const io::ModelFile& model, const ConvertOptions&, Plan& 
   for (const PlannedTensor& tensor : plan.tensors) {
     tensors.push_back({tensor.name, tensor.to, tensor.source->shape});
   }
-  weights.pieces.push_back({io::start_of_safetensors(tensors, {{"format", "pt"}}).bytes, {}});
-  for (std::size_t i = 0; i < plan.tensors.size(); ++i) weights.pieces.push_back({"", i});
+  weights.pieces.push_back({.text = io::start_of_safetensors(tensors, {{"format", "pt"}}).bytes});
+  for (std::size_t i = 0; i < plan.tensors.size(); ++i) weights.pieces.push_back({.tensor = i});
   plan.files.push_back(std::move(weights));
 }
 

@@ -14,6 +14,7 @@
 #include "base/text.h"
 #include "convert/gguf_keys.h"
 #include "convert/gguf_vocabulary.h"
+#include "convert/heads.h"
 #include "convert/targets.h"
 #include "dtype/format.h"
 #include "io/gguf_names.h"
@@ -94,18 +95,6 @@ void add_rope(const io::ModelFile& model, const Rope& rope, const std::string& a
   keys.f32(arch + ".rope.scaling.factor", rope.config.number("factor"));
 }
 
-struct Heads {
-  std::uint64_t count = 0, count_kv = 0, width = 0;
-};
-
-Heads heads_of(const Metadata& config) {
-  const std::int64_t heads = config.integer("num_attention_heads");
-  const std::int64_t width = config.integer_or("head_dim", config.integer("hidden_size") / heads);
-  return {static_cast<std::uint64_t>(heads),
-          static_cast<std::uint64_t>(config.integer_or("num_key_value_heads", heads)),
-          static_cast<std::uint64_t>(width)};
-}
-
 // The tokens that attention sees, where a model has such a window. The architectures of GGUF files
 // that hold these models have none: inside one window the two are the same, and no longer.
 std::optional<std::int64_t> window_of(const Metadata& config) {
@@ -159,21 +148,6 @@ GgufKeys keys_of(const io::ModelFile& model, const io::GgufArchitecture& known) 
   return keys;
 }
 
-// The rows of q and k, and their biases', change places.
-void interleave(const io::ModelFile& model, Plan& plan) {
-  const Heads heads = heads_of(model.config);
-  for (PlannedTensor& tensor : plan.tensors) {
-    const std::string& name = tensor.source->name;
-    const bool is_q = name.find(".self_attn.q_proj.") != name.npos;
-    if (!is_q && name.find(".self_attn.k_proj.") == name.npos) continue;
-    const std::uint64_t rows = tensor.source->shape.front(), count = is_q ? heads.count : heads.count_kv;
-    if (rows % count != 0 || rows / count % 2 != 0) {
-      throw refused("a tensor does not divide into heads").in(model.file).at(printable(name));
-    }
-    tensor.head = rows / count;
-  }
-}
-
 }  // namespace
 
 void lay_out_gguf(const io::ModelFile& model, const ConvertOptions& options, Plan& plan) {
@@ -195,7 +169,7 @@ void lay_out_gguf(const io::ModelFile& model, const ConvertOptions& options, Pla
   }
   keys.u32("general.file_type", file_type(plan, options.dtype));
   keys.u32("general.quantization_version", kQuantizationVersion);
-  if (known != nullptr && known->interleaves_qk) interleave(model, plan);
+  if (known != nullptr && known->interleaves_qk) interleave_heads(model, plan);
 
   // A tensor that the source has as numbers of its configuration.
   TensorInfo made;
@@ -214,17 +188,17 @@ void lay_out_gguf(const io::ModelFile& model, const ConvertOptions& options, Pla
     }
   }
   PlannedFile file;
-  file.pieces.push_back({keys.header(all, alignment), {}});
+  file.pieces.push_back({.text = keys.header(all, alignment)});
   const auto pad = [&](std::uint64_t bytes) {
     const std::uint64_t padding = round_up(bytes, alignment) - bytes;
-    if (padding > 0) file.pieces.push_back({std::string(padding, '\0'), {}});
+    if (padding > 0) file.pieces.push_back({.text = std::string(padding, '\0')});
   };
   for (std::size_t i = 0; i < plan.tensors.size(); ++i) {
-    file.pieces.push_back({"", i});
+    file.pieces.push_back({.tensor = i});
     pad(plan.tensors[i].bytes);
   }
   if (!divisors.empty()) {
-    file.pieces.push_back({divisors, {}});
+    file.pieces.push_back({.text = divisors});
     pad(divisors.size());
   }
   plan.files.push_back(std::move(file));

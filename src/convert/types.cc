@@ -14,16 +14,12 @@
 namespace kinglet {
 namespace {
 
-bool fits(DType dtype, Target target) {
-  return dtype::format_of(dtype).pack != nullptr && (target == Target::kGguf || is_float(dtype));
-}
-
 DType type_named(const char* option, const std::string& name, Target target) {
   const auto dtype = dtype::named(name);
-  if (dtype && is_weight(*dtype) && fits(*dtype, target)) return *dtype;
+  if (dtype && is_weight(*dtype) && holds(target, *dtype)) return *dtype;
   std::string allowed;
   for (const dtype::Format& format : dtype::formats()) {
-    if (fits(format.dtype, target)) allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", format.name);
+    if (holds(target, format.dtype)) allowed += fmt::format("{}{}", allowed.empty() ? "" : ", ", format.name);
   }
   throw usage_error(option).found(kinglet::quoted(name)).allowed(allowed);
 }
@@ -110,7 +106,7 @@ DType Types::asked_for(const PlannedTensor& tensor) const {
     return type_for(*mix_, source.name, whole, layer_of(source.name), layers_);
   }
   if (all_) return *all_;
-  return target_ == Target::kDirectory && !is_float(source.dtype) ? DType::kF32 : source.dtype;
+  return holds(target_, source.dtype) ? source.dtype : DType::kF32;
 }
 
 void Types::choose(PlannedTensor& tensor) const {

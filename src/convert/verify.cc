@@ -179,7 +179,12 @@ Verification verify(const io::ModelFile& model, const Plan& plan, const std::fil
                     std::size_t threads) {
   Verification result;
   try {
-    const io::ModelFile written = io::open_model_file(target);
+    io::ModelFile written = io::open_model_file(target);
+    for (const FileBeside& file : plan.beside) {
+      if (file.text.empty()) continue;
+      // It is not there yet.
+      written.tokenizer = {io::TokenizerText::Kind::kLlama2c, file.name, file.text};
+    }
     Team team(threads);
     TensorComparison comparison(*model.tensors, *written.tensors, team);
     for (const PlannedTensor& planned : plan.tensors) {

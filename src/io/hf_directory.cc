@@ -23,6 +23,10 @@ constexpr std::uint64_t kMaxTokenizerBytes = 200'000'000;
 constexpr std::size_t kMaxShards = 1024;
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kWeights = "model.safetensors";
+constexpr const char* kConfig = "config.json";
+constexpr const char* kGeneration = "generation_config.json";
+constexpr const char* kTemplate = "chat_template.jinja";
+constexpr const char* kTokenizerConfig = "tokenizer_config.json";
 
 struct TokenizerFile {
   TokenizerText::Kind kind;
@@ -129,11 +133,11 @@ std::unique_ptr<SafetensorsSource> open_weights(const Folder& folder) {
 // ---- what stands beside the weights ----
 
 std::string chat_template_of(const Folder& folder) {
-  if (folder.has("chat_template.jinja")) {
-    return folder.open("chat_template.jinja").read_all(kMaxConfigBytes);
+  if (folder.has(kTemplate)) {
+    return folder.open(kTemplate).read_all(kMaxConfigBytes);
   }
-  if (!folder.has("tokenizer_config.json")) return "";
-  const File file = folder.open("tokenizer_config.json");
+  if (!folder.has(kTokenizerConfig)) return "";
+  const File file = folder.open(kTokenizerConfig);
   const json config = read_object(file, kMaxConfigBytes);
   const auto entry = config.find("chat_template");
   if (entry == config.end() || entry->is_null()) return "";
@@ -149,19 +153,6 @@ std::string chat_template_of(const Folder& folder) {
   throw refused("not a template, nor a list with a default one")
       .in(file.name())
       .at("chat_template");
-}
-
-// Everything but the weights.
-ModelFile open_surroundings(const Folder& folder) {
-  ModelFile model;
-  model.file = folder.name();
-  model.format = "safetensors";
-  const File config = folder.open("config.json");
-  model.config = Metadata(config.name(), read_object(config, kMaxConfigBytes));
-  model.generation = optional_object(folder, "generation_config.json");
-  model.tokenizer = tokenizer_of(folder);
-  model.chat_template = chat_template_of(folder);
-  return model;
 }
 
 }  // namespace
@@ -216,17 +207,36 @@ const char* tokenizer_file_name(TokenizerText::Kind kind) {
   throw runtime_error("a tokenizer of no kind");
 }
 
+ModelFile open_surroundings(const Folder& folder) {
+  ModelFile model;
+  model.file = folder.name();
+  model.format = "safetensors";
+  model.config = folder.has(kConfig) ? optional_object(folder, kConfig) : Metadata(folder.name(), json::object());
+  model.generation = optional_object(folder, kGeneration);
+  model.tokenizer = tokenizer_of(folder);
+  model.chat_template = chat_template_of(folder);
+  return model;
+}
+
+bool is_directory_file(std::string_view name) {
+  for (const char* known : {kConfig, kGeneration, kTemplate, kTokenizerConfig}) {
+    if (name == known) return true;
+  }
+  return std::ranges::any_of(kTokenizerFiles, [name](const TokenizerFile& file) { return name == file.name; });
+}
+
 ModelFile open_hf_directory(const Folder& folder) {
+  if (!folder.has(kConfig)) folder.open(kConfig);  // says what is missing
   ModelFile model = open_surroundings(folder);
   model.tensors = open_weights(folder);
   return model;
 }
 
 ModelFile open_safetensors_file(File file, const Folder& folder) {
-  ModelFile model = folder.has("config.json") ? open_surroundings(folder) : ModelFile{};
+  ModelFile model = folder.has(kConfig) ? open_surroundings(folder) : ModelFile{};
   model.file = file.name();
   model.format = "safetensors";
-  if (!folder.has("config.json")) model.config = Metadata(file.name(), json::object());
+  if (!folder.has(kConfig)) model.config = Metadata(file.name(), json::object());
   auto source = std::make_unique<SafetensorsSource>();
   source->add(std::move(file));
   model.tensors = std::move(source);

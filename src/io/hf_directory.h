@@ -42,6 +42,11 @@ class Folder {
 // Errors (kRefused): malformed or inconsistent.
 ModelFile open_hf_directory(const Folder& folder);
 
+// Everything but the weights; an empty configuration where there is no config.json.
+ModelFile open_surroundings(const Folder& folder);
+// Whether it is the name of one of those files.
+bool is_directory_file(std::string_view name);
+
 // One safetensors file; config, tokenizer and template come from the folder around it, if it has them.
 ModelFile open_safetensors_file(File file, const Folder& folder);
 

@@ -268,13 +268,14 @@ class Opener {
     if (!root.contains("version") || root["version"] != 1) {
       throw error("unsupported version of kinglet-json", "version").allowed("1");
     }
-    check_fields(root, "", {"format", "version", "config", "tensors", "blob", "tokenizer"});
+    check_fields(root, "", {"format", "version", "config", "tensors", "blob", "tokenizer", "generation", "chat_template"});
     for (const char* key : {"config", "tensors"}) {
       if (!root.contains(key) || !root[key].is_object()) throw error("not an object", key);
     }
-    if (root.contains("tokenizer") && !root["tokenizer"].is_object() && !root["tokenizer"].is_null()) {
-      throw error("not an object", "tokenizer");
+    for (const char* key : {"tokenizer", "generation"}) {
+      if (root.contains(key) && !root[key].is_object() && !root[key].is_null()) throw error("not an object", key);
     }
+    if (root.contains("chat_template") && !root["chat_template"].is_string()) throw error("not a text", "chat_template");
   }
 
   File open_blob(const json& root) const {
@@ -380,7 +381,10 @@ ModelFile open_json_weights(File file, const Folder& folder, TextNumbers numbers
   model.file = file.name();
   model.format = "kinglet-json v1";
   model.config = Metadata(file.name(), std::move(root["config"]));
-  model.generation = Metadata(file.name(), json::object());
+  const auto generation = root.find("generation");
+  const bool has_generation = generation != root.end() && generation->is_object();
+  model.generation = Metadata(file.name(), has_generation ? std::move(*generation) : json::object());
+  model.chat_template = root.value("chat_template", "");
   if (!handler.tokenizer().empty()) {
     model.tokenizer = {TokenizerText::Kind::kTokenizerJson, file.name(),
                        std::string(handler.tokenizer())};

@@ -6,11 +6,12 @@
 //    "config": {the keys of an HF config.json},
 //    "tensors": {"model.embed_tokens.weight": [[0.1, 0.2], [0.3, 0.4]],
 //                "model.norm.weight": {"dtype": "f32", "shape": [8], "offset": 0}},
-//    "blob": "model.blob", "tokenizer": {a tokenizer.json}}
+//    "blob": "model.blob", "tokenizer": {a tokenizer.json},
+//    "generation": {a generation_config.json}, "chat_template": "Jinja"}
 //
 // A tensor is nested lists of numbers, read as f32 (or f64), or a place in the blob, a file beside this one
-// (a plain name) that holds the numbers as they lie in memory, little-endian. blob and tokenizer
-// may be absent; other fields are refused.
+// (a plain name) that holds the numbers as they lie in memory, little-endian. All but format,
+// version, config and tensors may be absent; other fields are refused.
 
 #include "base/file.h"
 #include "io/hf_directory.h"

@@ -19,7 +19,7 @@ constexpr Look kLooks[] = {
     {"<html", "an HTML page, not a download of the file"},
     {"<?xml", "an XML document"},
     {"version https://git-lfs", "a Git LFS pointer: fetch the file itself with git lfs pull"},
-    {"pk\x03\x04", "a ZIP archive (a PyTorch checkpoint or .npz?): convert it to safetensors"},
+    {"pk\x03\x04", "a ZIP archive (a PyTorch checkpoint?): convert it to safetensors"},
     {"\x80\x02", "a Python pickle: convert it to safetensors"},
     {"\x80\x03", "a Python pickle: convert it to safetensors"},
     {"\x80\x04", "a Python pickle: convert it to safetensors"},

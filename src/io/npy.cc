@@ -25,15 +25,16 @@ static_assert(std::endian::native == std::endian::little, "arrays are read as th
 
 constexpr std::string_view kMagic("\x93NUMPY", 6);
 constexpr std::uint64_t kLongestHeader = 65'536;
+constexpr std::size_t kMaxDims = 32;
 
 struct Described {
   const char* descr;
   DType dtype;
 };
-constexpr Described kTypes[] = {{"<f4", DType::kF32}, {"<f8", DType::kF64}, {"|b1", DType::kBool},
-                                {"|i1", DType::kI8},  {"<i2", DType::kI16}, {"<i4", DType::kI32},
-                                {"<i8", DType::kI64}, {"|u1", DType::kU8},  {"<u2", DType::kU16},
-                                {"<u4", DType::kU32}, {"<u8", DType::kU64}};
+constexpr Described kTypes[] = {{"<f2", DType::kF16}, {"<f4", DType::kF32}, {"<f8", DType::kF64},
+                                {"|b1", DType::kBool}, {"|i1", DType::kI8}, {"<i2", DType::kI16},
+                                {"<i4", DType::kI32}, {"<i8", DType::kI64}, {"|u1", DType::kU8},
+                                {"<u2", DType::kU16}, {"<u4", DType::kU32}, {"<u8", DType::kU64}};
 
 // The header's text: a Python dictionary of three entries, in any order.
 class HeaderText {
@@ -85,11 +86,7 @@ class HeaderText {
         break;
       }
     }
-    if (dimensions.empty() || dimensions.size() > 2) {
-      throw error("an array of this number of dimensions is not read")
-          .found(fmt::format("{}", dimensions.size()))
-          .allowed("1, 2");
-    }
+    if (dimensions.size() > kMaxDims) throw error(fmt::format("more than {} dimensions", kMaxDims));
     return dimensions;
   }
 
@@ -104,15 +101,15 @@ class HeaderText {
   std::size_t position_ = 0;
 };
 
-struct Header {
+struct Entries {
   std::string descr;
   bool is_fortran_order = false;
   std::vector<std::uint64_t> shape;
 };
 
-Header parse(HeaderText text) {
-  Header header;
-  bool has_descr = false, has_order = false;
+Entries parse(HeaderText text) {
+  Entries header;
+  bool has_descr = false, has_order = false, has_shape = false;
   text.take("{");
   while (!text.takes("}")) {
     const std::string key(text.quoted_word());
@@ -123,7 +120,7 @@ Header parse(HeaderText text) {
     } else if (key == "fortran_order" && !std::exchange(has_order, true)) {
       header.is_fortran_order = text.takes("True");
       if (!header.is_fortran_order) text.take("False");
-    } else if (key == "shape" && header.shape.empty()) {
+    } else if (key == "shape" && !std::exchange(has_shape, true)) {
       header.shape = text.shape();
     } else {
       throw text.error("an unknown or repeated key " + kinglet::quoted(key));
@@ -133,7 +130,7 @@ Header parse(HeaderText text) {
       break;
     }
   }
-  if (!has_descr || !has_order || header.shape.empty()) {
+  if (!has_descr || !has_order || !has_shape) {
     throw text.error("an entry is missing").allowed("descr, fortran_order, shape");
   }
   if (!text.at_end()) throw text.error("more text after the header");
@@ -163,8 +160,16 @@ void widen(std::span<const std::byte> bytes, std::vector<Number>& out) {
 }
 
 template <class Number>
+void widen_f16(std::span<const std::byte> bytes, std::vector<Number>& out) {
+  std::vector<float> values(bytes.size() / 2);
+  dtype::format_of(DType::kF16).unpack(bytes.data(), values.size(), values.data());
+  out.insert(out.end(), values.begin(), values.end());
+}
+
+template <class Number>
 void widen_as(DType dtype, std::span<const std::byte> bytes, std::vector<Number>& out) {
   switch (dtype) {
+    case DType::kF16: return widen_f16(bytes, out);
     case DType::kF32: return widen<float>(bytes, out);
     case DType::kF64: return widen<double>(bytes, out);
     case DType::kI8: return widen<std::int8_t>(bytes, out);
@@ -181,7 +186,7 @@ void widen_as(DType dtype, std::span<const std::byte> bytes, std::vector<Number>
 template <class Number>
 constexpr DType kTypeOf = std::is_same_v<Number, float> ? DType::kF32 : DType::kF64;
 
-// Magic, version, length and header, padded with spaces to a multiple of 64 and ended by a newline.
+// Magic, version, length and entries, padded with spaces to a multiple of 64 and ended by a newline.
 std::string head_of(std::span<const std::uint64_t> shape, const char* descr) {
   std::string text = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}{}), }}", descr,
                                  fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
@@ -206,14 +211,16 @@ void write(const std::filesystem::path& path, std::span<const std::uint64_t> sha
 
 bool starts_as_npy(std::string_view start) { return start.starts_with(kMagic); }
 
-NpyFile::NpyFile(File file) : file_(std::move(file)) {
+NpyHeader read_npy_header(const File& file, std::uint64_t begin, std::uint64_t size) {
   const auto error = [&](std::string problem, std::string field, std::uint64_t at) {
-    return refused(std::move(problem)).in(file_.name()).at(std::move(field), at);
+    return refused(std::move(problem)).in(file.name()).at(std::move(field), begin + at);
   };
   char start[12] = {};
-  const std::size_t readable = std::min<std::uint64_t>(file_.size(), sizeof(start));
-  file_.read(0, std::as_writable_bytes(std::span(start, readable)));
-  if (!starts_as_npy({start, readable})) throw error("not a .npy file" + looks_like(file_), "start", 0);
+  const std::size_t readable = std::min<std::uint64_t>(size, sizeof(start));
+  file.read(begin, std::as_writable_bytes(std::span(start, readable)));
+  if (!starts_as_npy({start, readable})) {
+    throw error("not a .npy file" + (begin == 0 ? looks_like(file) : ""), "start", 0);
+  }
   const int major = start[6], minor = start[7];
   if (major < 1 || major > 3 || minor != 0) {
     throw error("unsupported version of .npy", "version", 6)
@@ -223,7 +230,7 @@ NpyFile::NpyFile(File file) : file_(std::move(file)) {
   const std::uint64_t prefix = major == 1 ? 10 : 12;
   std::uint64_t length = 0;
   std::memcpy(&length, start + 8, prefix - 8);
-  if (file_.size() < prefix || !fits(prefix, length, file_.size())) {
+  if (size < prefix || !fits(prefix, length, size)) {
     throw error("too short for its header (truncated?)", "length of the header", 8)
         .found(fmt::format("{}", length));
   }
@@ -233,38 +240,43 @@ NpyFile::NpyFile(File file) : file_(std::move(file)) {
         .allowed(fmt::format("at most {}", kLongestHeader));
   }
   std::string text(static_cast<std::size_t>(length), '\0');
-  file_.read(prefix, std::as_writable_bytes(std::span(text)));
-  Header header = parse(HeaderText(text, file_, prefix));
+  file.read(begin + prefix, std::as_writable_bytes(std::span(text)));
+  Entries entries = parse(HeaderText(text, file, begin + prefix));
 
-  dtype_ = dtype_of(header.descr, file_);
-  shape_ = std::move(header.shape);
-  offset_ = prefix + length;
-  if (std::count(shape_.begin(), shape_.end(), 0u) > 0) {
-    throw refused("an array without values").in(file_.name()).at("shape");
+  NpyHeader header = {dtype_of(entries.descr, file), std::move(entries.shape), begin + prefix + length, 0};
+  const auto is_long = [](std::uint64_t dimension) { return dimension > 1; };
+  if (entries.is_fortran_order && std::ranges::count_if(header.shape, is_long) > 1) {
+    throw error("columns lie together (Fortran order); save numpy.ascontiguousarray(x)", "fortran_order", prefix);
   }
-  const bool has_one_order = shape_.size() == 1 || shape_[0] == 1 || shape_[1] == 1;
-  if (header.is_fortran_order && !has_one_order) {
-    throw refused("columns lie together (Fortran order); save numpy.ascontiguousarray(x)")
-        .in(file_.name())
-        .at("fortran_order");
-  }
-  const auto nbytes = dtype::checked_nbytes(shape_, dtype_);
-  if (!nbytes || *nbytes != file_.size() - offset_) {
-    throw error("the size is not what the shape says", "data", offset_)
-        .found(fmt::format("{} bytes", file_.size() - offset_))
-        .allowed(nbytes ? fmt::format("{} bytes for ({})", *nbytes, fmt::join(shape_, ", "))
+  const auto nbytes = dtype::checked_nbytes(header.shape, header.dtype);
+  header.nbytes = size - prefix - length;
+  if (!nbytes || *nbytes != header.nbytes) {
+    throw error("the size is not what the shape says", "data", prefix + length)
+        .found(fmt::format("{} bytes", header.nbytes))
+        .allowed(nbytes ? fmt::format("{} bytes for ({})", *nbytes, fmt::join(header.shape, ", "))
                         : "a shape below 2^64 bytes");
   }
+  return header;
+}
+
+NpyFile::NpyFile(File file) : file_(std::move(file)), header_(read_npy_header(file_, 0, file_.size())) {
+  if (header_.shape.empty() || header_.shape.size() > 2) {
+    throw refused("an array of this number of dimensions is not read")
+        .in(file_.name())
+        .at("shape")
+        .found(fmt::format("{}", header_.shape.size()))
+        .allowed("1, 2");
+  }
+  if (header_.nbytes == 0) throw refused("an array without values").in(file_.name()).at("shape");
 }
 
 template <class Number>
 std::vector<Number> NpyFile::read() const {
-  const std::uint64_t nbytes = file_.size() - offset_;
-  const std::size_t item = dtype::row_bytes(dtype_, 1);
-  const auto count = static_cast<std::size_t>(nbytes / item);
-  if (dtype_ == kTypeOf<Number>) {
+  const std::uint64_t nbytes = header_.nbytes;
+  const auto count = static_cast<std::size_t>(nbytes / dtype::row_bytes(header_.dtype, 1));
+  if (header_.dtype == kTypeOf<Number>) {
     std::vector<Number> values(count);
-    file_.read(offset_, std::as_writable_bytes(std::span(values)));
+    file_.read(header_.offset, std::as_writable_bytes(std::span(values)));
     return values;
   }
   std::vector<Number> values;
@@ -272,8 +284,8 @@ std::vector<Number> NpyFile::read() const {
   std::vector<std::byte> block(1 << 16);  // a multiple of every item
   for (std::uint64_t done = 0; done < nbytes; done += block.size()) {
     block.resize(static_cast<std::size_t>(std::min<std::uint64_t>(block.size(), nbytes - done)));
-    file_.read(offset_ + done, block);
-    widen_as(dtype_, block, values);
+    file_.read(header_.offset + done, block);
+    widen_as(header_.dtype, block, values);
   }
   return values;
 }
@@ -288,6 +300,13 @@ void write_npy(const std::filesystem::path& path, std::span<const std::uint64_t>
 void write_npy(const std::filesystem::path& path, std::span<const std::uint64_t> shape,
                std::span<const double> values) {
   write(path, shape, values, "<f8");
+}
+
+std::string npy_head(std::span<const std::uint64_t> shape, DType dtype) {
+  for (const Described& type : kTypes) {
+    if (type.dtype == dtype) return head_of(shape, type.descr);
+  }
+  throw runtime_error("no array has this type").found(dtype::name_of(dtype));
 }
 
 std::string npy_bytes(std::span<const std::uint64_t> shape, std::span<const float> values) {

@@ -6,8 +6,8 @@
 //   {'descr': '<f4', 'fortran_order': False, 'shape': (3, 384), } as text, then the numbers as they
 //   lie in memory.
 //
-// Read: 1-D and 2-D arrays of little-endian floats (f4, f8), whole numbers (i1 to i8, u1 to u8) and
-// bool, in C order. Source: numpy.lib.format (NumPy's documentation).
+// Read: arrays of little-endian floats (f2, f4, f8), whole numbers (i1 to i8, u1 to u8) and bool, in C
+// order. Source: numpy.lib.format (NumPy's documentation).
 
 #include <cstdint>
 #include <filesystem>
@@ -21,17 +21,31 @@
 
 namespace kinglet::io {
 
+struct NpyHeader {
+  DType dtype = DType::kF32;
+  std::vector<std::uint64_t> shape;
+  std::uint64_t offset = 0;  // of the first value in the file
+  std::uint64_t nbytes = 0;  // of all values
+};
+
+// Of an array that fills [begin, begin + size) of a file. Errors (kRefused): malformed, another kind of array, a size
+// that is not what the header says.
+NpyHeader read_npy_header(const File& file, std::uint64_t begin, std::uint64_t size);
+
+// The bytes before the values. `dtype`: one that arrays can have.
+std::string npy_head(std::span<const std::uint64_t> shape, DType dtype);
+
+// An array of one or two dimensions.
 class NpyFile {
  public:
-  // Reads the header. Errors (kRefused): malformed, another kind of array, a size that is not what
-  // the header says.
+  // Errors (kRefused): as read_npy_header; another number of dimensions, no values.
   explicit NpyFile(File file);
 
   const File& file() const { return file_; }
-  DType dtype() const { return dtype_; }
-  std::span<const std::uint64_t> shape() const { return shape_; }  // one or two dimensions
-  std::uint64_t rows() const { return shape_.front(); }
-  std::uint64_t width() const { return shape_.size() == 2 ? shape_[1] : 1; }  // values per row
+  DType dtype() const { return header_.dtype; }
+  std::span<const std::uint64_t> shape() const { return header_.shape; }
+  std::uint64_t rows() const { return header_.shape.front(); }
+  std::uint64_t width() const { return header_.shape.size() == 2 ? header_.shape[1] : 1; }  // values per row
 
   // All values, row-major, as the nearest of that type; NaN and infinity as they are.
   std::vector<float> floats() const;
@@ -42,9 +56,7 @@ class NpyFile {
   std::vector<Number> read() const;
 
   File file_;
-  DType dtype_ = DType::kF32;
-  std::vector<std::uint64_t> shape_;
-  std::uint64_t offset_ = 0;  // of the first value
+  NpyHeader header_;
 };
 
 // True where the file starts as a .npy does.

@@ -12,6 +12,8 @@
 #include "io/json_weights.h"
 #include "io/llama2c.h"
 #include "io/looks_like.h"
+#include "io/npz.h"
+#include "io/zip.h"
 #include "kinglet/error.h"
 
 namespace kinglet::io {
@@ -49,7 +51,7 @@ Error unknown(const File& file, std::string_view start) {
       .in(file.name())
       .at("start", 0)
       .found(kinglet::quoted(start.substr(0, 16)))
-      .allowed("GGUF, safetensors, llama2.c .bin, kinglet-json, or a directory with config.json");
+      .allowed("GGUF, safetensors, llama2.c .bin, kinglet-json, .npz, or a directory with config.json");
 }
 
 ModelFile open_file(File file, const std::filesystem::path& path, TextNumbers numbers) {
@@ -57,6 +59,7 @@ ModelFile open_file(File file, const std::filesystem::path& path, TextNumbers nu
   const Folder folder = Folder::on_disk(folder_of(path));
   const std::string ending = path.extension().string();
   if (start.starts_with("GGUF")) return open_gguf(std::move(file));
+  if (start.starts_with(kZipStart)) return open_npz(std::move(file));
   if (starts_as_json(start)) return open_json_weights(std::move(file), folder, numbers);
   if (starts_as_safetensors(start)) return open_safetensors_file(std::move(file), folder);
   if (has_llama2c_magic(file)) return open_llama2c(std::move(file), folder);

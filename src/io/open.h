@@ -1,9 +1,9 @@
 #pragma once
 
 // Opens any model file that kinglet reads, by content: GGUF, an HF directory (config.json,
-// safetensors, tokenizer.json), a llama2.c checkpoint, a kinglet-json file.
+// safetensors, tokenizer.json), a llama2.c checkpoint, a kinglet-json file, a NumPy archive.
 // The formats are documented at the head of the file that reads each: gguf.h, safetensors.h,
-// hf_directory.h, llama2c.h, json_weights.h.
+// hf_directory.h, llama2c.h, json_weights.h, npz.h.
 
 #include <filesystem>
 #include <memory>
@@ -29,7 +29,7 @@ struct TokenizerText {
 
 struct ModelFile {
   std::string file;           // the path as given, printable
-  std::string format;         // "GGUF v3", "safetensors", "llama2.c v0", "kinglet-json v1"
+  std::string format;         // "GGUF v3", "safetensors", "llama2.c v0", "kinglet-json v1", "NumPy .npz"
   std::unique_ptr<TensorSource> tensors;
   Metadata config;            // keys of an HF config.json, whatever the format
   Metadata generation;        // keys of a generation_config.json; may be empty

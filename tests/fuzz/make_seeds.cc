@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "support/tiny_files.h"
+#include "support/zip_builder.h"
 
 namespace {
 
@@ -124,6 +125,8 @@ int main(int count, char** arguments) {
   write(folder / "llama2c", "v1", marked_llama2c(1));
   write(folder / "llama2c", "v2", marked_llama2c(2));
   write(folder / "json_weights", "tiny", tiny_json_weights());
+  write(folder / "npz", "tiny", tiny_npz());
+  write(folder / "npz", "zip64", tiny_npz({.is_64 = true}));
 
   write_vocabularies(folder);
 

@@ -22,5 +22,6 @@ std::vector<BadFile> bad_gguf_models();
 std::vector<BadFile> bad_safetensors_files();
 std::vector<BadFile> bad_llama2c_files();
 std::vector<BadFile> bad_json_files();
+std::vector<BadFile> bad_npz_files();
 
 }  // namespace kinglet::io

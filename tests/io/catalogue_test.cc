@@ -10,7 +10,7 @@ namespace {
 std::vector<BadFile> all_bad_files() {
   std::vector<BadFile> all;
   for (auto* list : {bad_gguf_files, bad_gguf_models, bad_safetensors_files, bad_llama2c_files,
-                     bad_json_files}) {
+                     bad_json_files, bad_npz_files}) {
     for (BadFile& file : list()) all.push_back(std::move(file));
   }
   return all;

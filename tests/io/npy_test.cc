@@ -88,12 +88,12 @@ TEST(Npy, RefusesWhatItCannotRead) {
   header("{'descr': '<c8', 'fortran_order': False, 'shape': (3,), }", "'<c8'");
   header("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (6,), }", "records");
   header("{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }", "Fortran");
-  header("{'descr': '<f4', 'fortran_order': False, 'shape': (), }", "dimensions");
+  refuses(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (), }", kFloats.substr(0, 4)), "found 0, allowed 1, 2");
   header("{'descr': '<f4', 'fortran_order': False, 'shape': (1, 2, 3), }", "found 3");
   header("{'descr': '<f4', 'fortran_order': False, 'shape': (-2, 3), }", "dimension");
   header("{'descr': '<f4', 'fortran_order': False, 'shape': (4294967296, 4294967296), }", "2^64");
   header("{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387910,), }", "2^64");
-  header("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 0), }", "without values");
+  refuses(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (99999999999, 0), }", ""), "without values");
   header("{'descr': '<f4', 'fortran_order': False, }", "missing");
   header("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (6,), }", "repeated");
   header("{'descr': '<f4', 'fortran_order': False, 'shape': (6,), 'more': 1}", "'more'");

@@ -9,6 +9,7 @@
 #include "reading.h"
 #include "support/temp_dir.h"
 #include "support/tiny_files.h"
+#include "support/zip_builder.h"
 
 namespace kinglet::io {
 namespace {
@@ -33,6 +34,7 @@ TEST_F(Open, DecidesByContentWhateverTheNameIs) {
     EXPECT_EQ(format_of(name, test::tiny_safetensors()), "safetensors") << name;
     EXPECT_EQ(format_of(name, test::tiny_llama2c()), "llama2.c v0") << name;
     EXPECT_EQ(format_of(name, test::tiny_json_weights()), "kinglet-json v1") << name;
+    EXPECT_EQ(format_of(name, test::tiny_npz()), "NumPy .npz") << name;
   }
 }
 

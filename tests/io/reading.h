@@ -15,12 +15,13 @@
 #include "io/hf_directory.h"
 #include "io/json_weights.h"
 #include "io/llama2c.h"
+#include "io/npz.h"
 #include "io/open.h"
 #include "kinglet/error.h"
 
 namespace kinglet::io {
 
-enum class Format { kGguf, kSafetensors, kLlama2c, kJson };
+enum class Format { kGguf, kSafetensors, kLlama2c, kJson, kNpz };
 
 inline std::span<const std::byte> bytes_of(std::string_view text) {
   return std::as_bytes(std::span(text));
@@ -39,6 +40,7 @@ inline ModelFile open_text(Format format, std::string_view text) {
     case Format::kSafetensors: return open_safetensors_file(std::move(file), folder);
     case Format::kLlama2c: return open_llama2c(std::move(file), folder);
     case Format::kJson: return open_json_weights(std::move(file), folder);
+    case Format::kNpz: return open_npz(std::move(file));
   }
   throw runtime_error("no such format");
 }

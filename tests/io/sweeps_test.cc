@@ -7,6 +7,7 @@
 
 #include "reading.h"
 #include "support/tiny_files.h"
+#include "support/zip_builder.h"
 
 namespace kinglet::io {
 namespace {
@@ -32,13 +33,14 @@ std::string marked_llama2c(std::int32_t version) {
 std::vector<Sample> samples() {
   test::GgufBuilder gguf = test::tiny_gguf_keys();
   test::add_tiny_gguf_tensors(gguf);
-  const std::string safetensors = test::tiny_safetensors(), json = test::tiny_json_weights();
+  const std::string safetensors = test::tiny_safetensors(), json = test::tiny_json_weights(), npz = test::tiny_npz();
   return {{"Gguf", Format::kGguf, gguf.build(), gguf.header().size()},
           {"Safetensors", Format::kSafetensors, safetensors, safetensors.size() - 28},
           {"Llama2c0", Format::kLlama2c, test::tiny_llama2c(), 28},
           {"Llama2c1", Format::kLlama2c, marked_llama2c(1), 256},
           {"Llama2c2", Format::kLlama2c, marked_llama2c(2), 256},
-          {"Json", Format::kJson, json, json.size()}};
+          {"Json", Format::kJson, json, json.size()},
+          {"Npz", Format::kNpz, npz, npz.size()}};
 }
 
 class Sweeps : public testing::TestWithParam<Sample> {};
