@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "convert/convert.h"
 #include "convert/imatrix.h"
+#include "convert/rope.h"
 #include "convert/targets.h"
 #include "convert/types.h"
 #include "dtype/format.h"
@@ -121,6 +122,13 @@ Plan make_plan(const io::ModelFile& model, Target target, const ConvertOptions& 
     if (has_one_matrix && is_tied && tensor.name == "lm_head.weight") {
       plan.left_out.push_back({tensor.name, "the embedding is the output too"});
       continue;
+    }
+    if (target != Target::kGguf && tensor.name == kRopeFreqs) {
+      if (says_rope_freqs(model)) {
+        plan.left_out.push_back({tensor.name, "rope_scaling says it"});
+        continue;
+      }
+      plan.warnings.push_back(fmt::format("{}: rope_scaling cannot say these; other programs do not look for them", kRopeFreqs));
     }
     if (!is_known(model, tensor) && !options.allow_unknown) unknown.push_back(tensor.name);
     PlannedTensor planned;

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "convert/rope.h"
 #include "convert/targets.h"
 #include "io/hf_writer.h"
 #include "io/safetensors_writer.h"
@@ -22,7 +23,7 @@ const char* torch_dtype(const Plan& plan) {
 }  // namespace
 
 void lay_out_directory(const io::ModelFile& model, const ConvertOptions&, Plan& plan) {
-  nlohmann::json config = model.config.json();
+  nlohmann::json config = hf_config_of(model);
   config["torch_dtype"] = torch_dtype(plan);
   for (io::NamedText& file : io::hf_files(model, config)) {
     plan.files.push_back({file.name, {{.text = std::move(file.text)}}});

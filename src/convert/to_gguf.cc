@@ -4,9 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
-#include <numbers>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -15,6 +13,7 @@
 #include "convert/gguf_keys.h"
 #include "convert/gguf_vocabulary.h"
 #include "convert/heads.h"
+#include "convert/rope.h"
 #include "convert/targets.h"
 #include "dtype/format.h"
 #include "io/gguf_names.h"
@@ -52,37 +51,6 @@ std::uint64_t file_type(const Plan& plan, const std::string& asked) {
 
 Error cannot_say(const io::ModelFile& model, std::string key) {
   return refused("a GGUF file cannot say this").in(model.file).at(std::move(key));
-}
-
-struct Rope {
-  Metadata config;
-  std::string type;
-  double base = 10000;
-};
-
-Rope rope_of(const Metadata& config) {
-  Rope rope;
-  for (const char* key : {"rope_parameters", "rope_scaling"}) {
-    if (rope.config.json().empty() && config.has(key)) rope.config = config.object(key);
-  }
-  rope.type = rope.config.string_or("rope_type", rope.config.string_or("type", "default"));
-  rope.base = rope.config.number_or("rope_theta", config.number_or("rope_theta", 10000.0));
-  return rope;
-}
-
-// Llama 3's scaling as divisors of the frequencies: what a GGUF file has instead of its parameters.
-std::vector<float> divisors_of_llama3(const Rope& rope, std::size_t rotated) {
-  const double factor = rope.config.number("factor"), low = rope.config.number("low_freq_factor");
-  const double high = rope.config.number("high_freq_factor");
-  const double original = rope.config.number("original_max_position_embeddings");
-  std::vector<float> divisors;
-  for (std::size_t i = 0; i < rotated / 2; ++i) {
-    const double frequency = std::pow(rope.base, -2.0 * static_cast<double>(i) / static_cast<double>(rotated));
-    const double turns = original * frequency / (2 * std::numbers::pi);
-    const double share = std::clamp((turns - low) / (high - low), 0.0, 1.0);
-    divisors.push_back(static_cast<float>(1 / ((1 - share) / factor + share)));
-  }
-  return divisors;
 }
 
 void add_rope(const io::ModelFile& model, const Rope& rope, const std::string& arch, GgufKeys& keys) {
@@ -177,12 +145,12 @@ void lay_out_gguf(const io::ModelFile& model, const ConvertOptions& options, Pla
   std::vector<PlannedTensor> all = plan.tensors;
   if (model.gguf == nullptr) {
     if (const Rope rope = rope_of(model.config); rope.type == "llama3") {
-      const auto values = divisors_of_llama3(rope, static_cast<std::size_t>(heads_of(model.config).width));
+      const auto values = divisors_of(llama3_of(rope), rope.base, static_cast<std::size_t>(heads_of(model.config).width));
       divisors.assign(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
       made.shape = {values.size()};
       PlannedTensor tensor;
       tensor.source = &made;
-      tensor.name = "rope_freqs.weight";
+      tensor.name = kRopeFreqs;
       tensor.bytes = divisors.size();
       all.push_back(tensor);
     }

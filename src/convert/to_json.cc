@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "convert/rope.h"
 #include "convert/targets.h"
 #include "dtype/format.h"
 #include "kinglet/error.h"
@@ -100,7 +101,7 @@ void lay_out_json(const io::ModelFile& model, const ConvertOptions&, Plan& plan)
   check(model, plan);
   Text text(model);
   text += "{\"format\": \"kinglet-json\", \"version\": 1,\n\"config\": ";
-  text += model.config.json().dump(-1, ' ', false, kReplace);
+  text += hf_config_of(model).dump(-1, ' ', false, kReplace);
   if (!model.generation.json().empty()) {
     text += ",\n\"generation\": ";
     text += model.generation.json().dump(-1, ' ', false, kReplace);

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "convert/heads.h"
 #include "convert/llama2c_vocabulary.h"
+#include "convert/rope.h"
 #include "convert/targets.h"
 #include "kinglet/error.h"
 
@@ -74,14 +75,9 @@ void check_architecture(const io::ModelFile& model) {
   need<std::string>(model, "hidden_act", config.string_or("hidden_act", "silu"), "silu");
   for (const char* key : {"attention_bias", "mlp_bias"}) need(model, key, config.boolean_or(key, false), false);
   need(model, "rms_norm_eps", static_cast<float>(config.number_or("rms_norm_eps", 1e-6)), kEps);
-  double base = config.number_or("rope_theta", kRopeBase);
-  for (const char* key : {"rope_parameters", "rope_scaling"}) {
-    if (!config.has(key)) continue;
-    const Metadata rope = config.object(key);
-    need<std::string>(model, key, rope.string_or("rope_type", rope.string_or("type", "default")), "default");
-    base = rope.number_or("rope_theta", base);
-  }
-  need(model, "rope_theta", base, kRopeBase);
+  const Rope rope = rope_of(config);
+  need<std::string>(model, "rope_scaling", rope.type, "default");
+  need(model, "rope_theta", rope.base, kRopeBase);
   const Heads heads = heads_of(config);
   need(model, "head_dim", heads.width, static_cast<std::uint64_t>(config.integer("hidden_size")) / heads.count);
 }

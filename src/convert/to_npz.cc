@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "convert/rope.h"
 #include "convert/targets.h"
 #include "io/hf_writer.h"
 #include "io/npy.h"
@@ -81,7 +82,7 @@ class Archive {
 
 void lay_out_npz(const io::ModelFile& model, const ConvertOptions&, Plan& plan) {
   Archive archive;
-  for (io::NamedText& file : io::hf_files(model, model.config.json())) archive.add_text(file.name, std::move(file.text));
+  for (io::NamedText& file : io::hf_files(model, hf_config_of(model))) archive.add_text(file.name, std::move(file.text));
   if (model.tokenizer.kind == io::TokenizerText::Kind::kNone) {
     plan.warnings.emplace_back("the source has no tokenizer.json; none is written");
   }

@@ -157,8 +157,10 @@ void compare_logits(const io::ModelFile& source, const io::ModelFile& target, co
       return;
     }
     LogitComparison comparison(*from, to);
-    Hidden found = through_blocks(to, tokens);
-    comparison.run(rows_of(expected, from->shape().width), rows_of(found, to.shape().width));
+    // A target with less context (a window of attention becomes its length) is compared as far as it goes.
+    const std::size_t count = std::min(tokens.size(), to.shape().context);
+    Hidden found = through_blocks(to, std::span(tokens).first(count));
+    comparison.run(rows_of(expected, from->shape().width).range(0, count), rows_of(found, to.shape().width));
     if (!comparison.source_is_finite()) {
       result.notes.emplace_back("logits were not compared: the source's are not finite");
     } else if (!comparison.target_is_finite()) {

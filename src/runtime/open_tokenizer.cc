@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "io/gguf.h"
+#include "io/zip.h"
 #include "kinglet/error.h"
 #include "runtime/built_in.h"
 #include "tokenizer/factories.h"
@@ -71,7 +72,7 @@ bool is_model(const std::filesystem::path& path) {
   const File file = File::open(path);
   std::string start(std::min<std::uint64_t>(file.size(), 4096), '\0');
   file.read(0, std::as_writable_bytes(std::span(start)));
-  if (start.starts_with("GGUF")) return true;
+  if (start.starts_with("GGUF") || start.starts_with(io::kZipStart)) return true;
   if (start.find("\"kinglet-json\"") != std::string::npos) return true;
   if (path.extension() != ".bin") return false;
   try {
