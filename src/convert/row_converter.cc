@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/finite.h"
 #include "base/text.h"
 #include "dtype/format.h"
 #include "io/head_order.h"
@@ -67,7 +68,7 @@ void RowConverter::interleave() {
 }
 
 void RowConverter::check(std::uint64_t row, const float* values) const {
-  if (allow_nan_) return;
+  if (allow_nan_ || all_finite({values, width_})) return;
   for (std::size_t i = 0; i < width_; ++i) {
     if (std::isfinite(values[i])) continue;
     throw refused("a weight is not finite; --allow-nan takes it as it is")

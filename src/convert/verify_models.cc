@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "arch/registry.h"
+#include "base/finite.h"
 #include "base/text.h"
 #include "convert/probe_text.h"
 #include "dtype/format.h"

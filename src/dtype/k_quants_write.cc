@@ -32,13 +32,13 @@ void write_nibbles(const float* u, std::byte* n) {
 }  // namespace
 
 void Q4_K::write(const Target<256>& target, std::byte* block) {
-  const SuperBlock<8> fit = fit_affine_super<8>(target, 15.0f, 63.0f, {-1.0f, 0.25f, 12, 1});
+  const SuperBlock<8> fit = fit_affine_super<8>(target, {0.0f, 15.0f}, 63.0f, {-1.6f, 0.4f, 1, 1});
   write_scales(fit, target.unit, block);
   write_nibbles(fit.u, block + 16);
 }
 
 void Q5_K::write(const Target<256>& target, std::byte* block) {
-  const SuperBlock<8> fit = fit_affine_super<8>(target, 31.0f, 63.0f, {-1.0f, 0.25f, 12, 1});
+  const SuperBlock<8> fit = fit_affine_super<8>(target, {0.0f, 31.0f}, 63.0f, {-1.6f, 0.4f, 1, 1});
   write_scales(fit, target.unit, block);
   write_nibbles(fit.u, block + 48);
   for (std::size_t i = 0; i < 32; ++i) {
@@ -50,7 +50,7 @@ void Q5_K::write(const Target<256>& target, std::byte* block) {
 
 void Q6_K::write(const Target<256>& target, std::byte* block) {
   const SuperBlock<16> fit = fit_scaled_super<16>(target, {-32.0f, 31.0f}, {-128.0f, 127.0f},
-                                                  {-1.5f, 0.25f, 12, 1});
+                                                  {-1.3f, 0.3f, 1, 1});
   for (std::size_t b = 0; b < 16; ++b) {
     block[192 + b] = static_cast<std::byte>(static_cast<std::int8_t>(fit.scale[b]));
   }

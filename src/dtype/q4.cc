@@ -14,7 +14,7 @@ void read_nibbles(const std::byte* n, std::uint8_t* u) {
 
 void write_nibbles(const float* u, std::byte* n) {
   for (std::size_t i = 0; i < 16; ++i) {
-    n[i] = static_cast<std::byte>(static_cast<int>(u[i]) | static_cast<int>(u[i + 16]) << 4);
+    n[i] = static_cast<std::byte>(static_cast<int>(u[i] + 16.0f * u[i + 16]));
   }
 }
 
@@ -37,13 +37,13 @@ Q4_1::Block Q4_1::read(const std::byte* block) {
 
 void Q4_0::write(const Target<32>& target, std::byte* block) {
   float u[32];
-  write_scaled(target, {-8.0f, 7.0f}, {-1.5f, 0.25f, 12, 2}, block, u);
+  write_scaled(target, {-8.0f, 7.0f}, {-1.3f, 0.3f, 1, 0}, block, u);
   write_nibbles(u, block + 2);
 }
 
 void Q4_1::write(const Target<32>& target, std::byte* block) {
   float u[32];
-  write_affine(target, 15.0f, {-1.0f, 0.25f, 12, 2}, block, u);
+  write_affine(target, {0.0f, 15.0f}, {-1.6f, 0.4f, 1, 0}, block, u);
   write_nibbles(u, block + 4);
 }
 

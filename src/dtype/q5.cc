@@ -45,13 +45,13 @@ Q5_1::Block Q5_1::read(const std::byte* block) {
 
 void Q5_0::write(const Target<32>& target, std::byte* block) {
   float u[32];
-  write_scaled(target, {-16.0f, 15.0f}, {-1.5f, 0.25f, 12, 2}, block, u);
+  write_scaled(target, {-16.0f, 15.0f}, {-1.3f, 0.3f, 1, 0}, block, u);
   write_five_bits(u, block + 2);
 }
 
 void Q5_1::write(const Target<32>& target, std::byte* block) {
   float u[32];
-  write_affine(target, 31.0f, {-1.0f, 0.25f, 12, 2}, block, u);
+  write_affine(target, {0.0f, 31.0f}, {-1.6f, 0.4f, 1, 0}, block, u);
   write_five_bits(u, block + 4);
 }
 

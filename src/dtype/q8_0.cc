@@ -13,7 +13,7 @@ Q8_0::Block Q8_0::read(const std::byte* block) {
 
 // To the nearest, with the scale that just holds the largest.
 void Q8_0::write(const Target<32>& target, std::byte* block) {
-  const float largest = detail::largest_magnitude(target.x, 32);
+  const float largest = largest_magnitude(target.x, 32);
   const float d = store_half(block, largest / 127.0f * target.unit) / target.unit;
   const float inverse = d > 0.0f ? 1.0f / d : 0.0f;
   for (std::size_t i = 0; i < 32; ++i) {

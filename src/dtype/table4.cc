@@ -37,27 +37,25 @@ void nearest_entries(const float* x, float inverse, float* q) {
 ScaleFit refit_table(const Target<32>& target, float inverse) {
   float q[32];
   nearest_entries(target.x, inverse, q);
-  PartialSums qx = {}, qq = {};
-  over_lanes<32>([&](std::size_t i, std::size_t lane) {
-    const float weighted = target.importance[i] * q[i];
-    qx[lane] += weighted * target.x[i];
-    qq[lane] += weighted * q[i];
-  });
+  Lanes qx, qq;
+  for (std::size_t i = 0; i < 32; i += Lanes::kCount) {
+    const Lanes entries = Lanes::load(q + i), weighted = Lanes::load(target.importance + i) * entries;
+    qx += weighted * Lanes::load(target.x + i);
+    qq += weighted * entries;
+  }
   const float scale = total(qx) / total(qq);
   return {scale, scale * total(qx)};
 }
 
 // The table is not symmetric: either of its ends may hold the largest value.
 ScaleFit fit_table(const Target<32>& target) {
-  float peak = 0.0f;
-  for (const float value : target.x) {
-    if ((value < 0.0f ? -value : value) > (peak < 0.0f ? -peak : peak)) peak = value;
-  }
+  const Extent extent = extent_of(target.x, 32);
+  const float peak = extent.highest > -extent.lowest ? extent.highest : extent.lowest;
   ScaleFit best;
   if (peak == 0.0f) return best;
-  for (int step = -3; step <= 3; ++step) {
+  for (const float stretch : {0.85f, 0.95f, 1.05f, 1.15f}) {
     for (const float end : {-127.0f, 113.0f}) {
-      const ScaleFit fit = refit_table(target, end * (1.0f + 0.06f * static_cast<float>(step)) / peak);
+      const ScaleFit fit = refit_table(target, end * stretch / peak);
       if (fit.gain > best.gain) best = fit;
     }
   }
@@ -96,12 +94,13 @@ void nearest_codes(const float* x, float inverse, int* codes) {
 }
 
 float error_of_codes(const Target<32>& target, float scale, const int* codes) {
-  PartialSums sums = {};
-  over_lanes<32>([&](std::size_t i, std::size_t lane) {
-    const float entry = static_cast<float>(kMXFP4[static_cast<std::size_t>(codes[i])]);
-    const float off = target.x[i] - scale * entry;
-    sums[lane] += target.importance[i] * off * off;
-  });
+  float entries[32];
+  for (std::size_t i = 0; i < 32; ++i) entries[i] = static_cast<float>(kMXFP4[static_cast<std::size_t>(codes[i])]);
+  Lanes sums;
+  for (std::size_t i = 0; i < 32; i += Lanes::kCount) {
+    const Lanes off = Lanes::load(target.x + i) - Lanes::all(scale) * Lanes::load(entries + i);
+    sums += Lanes::load(target.importance + i) * off * off;
+  }
   return total(sums);
 }
 

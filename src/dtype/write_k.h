@@ -9,7 +9,6 @@
 #include <cstdint>
 
 #include "dtype/fit.h"
-#include "dtype/integers.h"
 
 namespace kinglet::dtype {
 
@@ -22,142 +21,13 @@ struct SuperBlock {
   float u[256];
 };
 
-inline float stored(float value, float unit) {
-  std::byte half[2];
-  return store_half(half, value * unit) / unit;
-}
-
-namespace detail {
-
+// x = d * scale * q - dmin * minimum, q in `integers`, which begins at 0; scale and minimum in [0, most]. Of 8 and of
+// 16 sub-blocks.
 template <std::size_t kSubs>
-float assign_all(const Target<256>& target, Range range, SuperBlock<kSubs>& out) {
-  constexpr std::size_t kSub = SuperBlock<kSubs>::kSub;
-  float error = 0.0f;
-  for (std::size_t b = 0; b < kSubs; ++b) {
-    const float* x = target.x + b * kSub;
-    const float scale = out.d * out.scale[b], minimum = -(out.dmin * out.minimum[b]);
-    assign<kSub>(x, scale, minimum, range, out.u + b * kSub);
-    error += error_of<kSub>(x, target.importance + b * kSub, scale, minimum, range);
-  }
-  return error;
-}
+SuperBlock<kSubs> fit_affine_super(const Target<256>& target, Range integers, float most, Search search);
 
-// Each sub-block's scale and minimum: the best whole numbers beside what was fitted to it alone.
+// x = d * scale * q, scale in `scales`, which holds negative ones too. Of 16.
 template <std::size_t kSubs>
-void choose_integers(const Target<256>& target, Range range, const AffineFit* fits, Range scales,
-                     Range minima, SuperBlock<kSubs>& out) {
-  constexpr std::size_t kSub = SuperBlock<kSubs>::kSub;
-  const float inverse = out.d != 0.0f ? 1.0f / out.d : 0.0f;
-  const float inverse_minimum = out.dmin != 0.0f ? 1.0f / out.dmin : 0.0f;
-  for (std::size_t b = 0; b < kSubs; ++b) {
-    const float scale = nearest(fits[b].scale * inverse, scales.low, scales.high);
-    const float minimum = nearest(-fits[b].minimum * inverse_minimum, minima.low, minima.high);
-    const int spread = minima.high > 0.0f ? 1 : 0;
-    float least = 0.0f;
-    bool is_first = true;
-    for (int s = -1; s <= 1; ++s) {
-      for (int m = -spread; m <= spread; ++m) {
-        const float try_scale = nearest(scale + static_cast<float>(s), scales.low, scales.high);
-        const float try_minimum = nearest(minimum + static_cast<float>(m), minima.low, minima.high);
-        const float error =
-            error_of<kSub>(target.x + b * kSub, target.importance + b * kSub, out.d * try_scale,
-                           -(out.dmin * try_minimum), range);
-        if (!is_first && !(error < least)) continue;
-        is_first = false;
-        least = error;
-        out.scale[b] = try_scale;
-        out.minimum[b] = try_minimum;
-      }
-    }
-  }
-}
-
-// The d and dmin with which the chosen integers err least, where that is better than what there is.
-template <std::size_t kSubs>
-void refit_super_scales(const Target<256>& target, Range range, SuperBlock<kSubs>& out) {
-  constexpr std::size_t kSub = SuperBlock<kSubs>::kSub;
-  const float before = assign_all(target, range, out);
-  // x = d * a - dmin * c, a = scale * q, c = minimum
-  double aa = 0, ac = 0, cc = 0, ax = 0, cx = 0;
-  for (std::size_t b = 0; b < kSubs; ++b) {
-    const float *x = target.x + b * kSub, *importance = target.importance + b * kSub;
-    const float* u = out.u + b * kSub;
-    PartialSums ones = {}, q_sums = {}, qq = {}, qx = {}, x_sums = {};
-    over_lanes<kSub>([&](std::size_t i, std::size_t lane) {
-      const float q = u[i] + range.low;
-      const float weighted = importance[i] * q;
-      ones[lane] += importance[i];
-      x_sums[lane] += importance[i] * x[i];
-      q_sums[lane] += weighted;
-      qq[lane] += weighted * q;
-      qx[lane] += weighted * x[i];
-    });
-    const double scale = double{out.scale[b]}, minimum = double{out.minimum[b]};
-    aa += scale * scale * double{total(qq)};
-    ac += scale * minimum * double{total(q_sums)};
-    cc += minimum * minimum * double{total(ones)};
-    ax += scale * double{total(qx)};
-    cx += minimum * double{total(x_sums)};
-  }
-  SuperBlock<kSubs> other = out;
-  const double determinant = aa * cc - ac * ac;
-  if (cc > 0.0 && determinant > 0.0) {
-    other.d = static_cast<float>((ax * cc - cx * ac) / determinant);
-    other.dmin = static_cast<float>((ax * ac - cx * aa) / determinant);
-  } else if (cc == 0.0 && aa > 0.0) {
-    other.d = static_cast<float>(ax / aa);
-  } else {
-    return;
-  }
-  other.d = stored(other.d, target.unit);
-  other.dmin = stored(other.dmin, target.unit);
-  if (assign_all(target, range, other) < before) out = other;
-}
-
-}  // namespace detail
-
-// x = d * scale * q - dmin * minimum, q in [0, levels], scale and minimum in [0, most].
-template <std::size_t kSubs>
-SuperBlock<kSubs> fit_affine_super(const Target<256>& target, float levels, float most,
-                                   Search search) {
-  constexpr std::size_t kSub = SuperBlock<kSubs>::kSub;
-  AffineFit fits[kSubs];
-  float largest = 0.0f, lowest = 0.0f;
-  for (std::size_t b = 0; b < kSubs; ++b) {
-    fits[b] = fit_affine_below_zero<kSub>(target.x + b * kSub, target.importance + b * kSub, levels,
-                                          search);
-    largest = fits[b].scale > largest ? fits[b].scale : largest;
-    lowest = fits[b].minimum < lowest ? fits[b].minimum : lowest;
-  }
-  SuperBlock<kSubs> out = {};
-  out.d = stored(largest / most, target.unit);
-  out.dmin = stored(-lowest / most, target.unit);
-  const Range integers = {0.0f, levels}, scales = {0.0f, most};
-  detail::choose_integers(target, integers, fits, scales, scales, out);
-  detail::refit_super_scales(target, integers, out);
-  detail::assign_all(target, integers, out);
-  return out;
-}
-
-// x = d * scale * q, scale in `scales`, which holds negative ones too.
-template <std::size_t kSubs>
-SuperBlock<kSubs> fit_scaled_super(const Target<256>& target, Range integers, Range scales,
-                                   Search search) {
-  constexpr std::size_t kSub = SuperBlock<kSubs>::kSub;
-  AffineFit fits[kSubs] = {};
-  float peak = 0.0f;
-  for (std::size_t b = 0; b < kSubs; ++b) {
-    const float scale =
-        fit_scale<kSub>(target.x + b * kSub, target.importance + b * kSub, integers, search).scale;
-    fits[b].scale = scale;
-    if ((scale < 0.0f ? -scale : scale) > (peak < 0.0f ? -peak : peak)) peak = scale;
-  }
-  SuperBlock<kSubs> out = {};
-  out.d = stored(peak / scales.low, target.unit);
-  detail::choose_integers(target, integers, fits, scales, {0.0f, 0.0f}, out);
-  detail::refit_super_scales(target, integers, out);
-  detail::assign_all(target, integers, out);
-  return out;
-}
+SuperBlock<kSubs> fit_scaled_super(const Target<256>& target, Range integers, Range scales, Search search);
 
 }  // namespace kinglet::dtype

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <utility>
 
+#include "base/finite.h"
 #include "io/npy.h"
 #include "kinglet/error.h"
 #include "nn/kv_cache.h"

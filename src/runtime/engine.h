@@ -14,8 +14,6 @@
 
 namespace kinglet {
 
-bool all_finite(std::span<const float> values);
-
 class Engine {
  public:
   // For passes of up to `tokens` rows, `wanted` of them with logits (as many as are in memory at a

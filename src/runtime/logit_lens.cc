@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "kinglet/error.h"
+#include "base/finite.h"
 #include "kinglet/lens.h"
 #include "runtime/digest.h"
 #include "runtime/distribution.h"

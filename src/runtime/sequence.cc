@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/finite.h"
 #include "runtime/cache_type.h"
 #include "runtime/engine.h"
 #include "runtime/model_parts.h"
