@@ -147,7 +147,7 @@ void add_threads_option(CLI::App* command, std::size_t& threads) {
 void add_model_options(CLI::App* command, ModelOptions& options) {
   command
       ->add_option("-m,--model", options.model,
-                   "GGUF file, HF directory, llama2.c .bin or kinglet-json file; without it the "
+                   "GGUF file, HF directory, llama2.c .bin, kinglet-json or .npz file; without it the "
                    "built-in model")
       ->type_name("PATH");
   command->add_option("--tokenizer", options.tokenizer, "Vocabulary, where the model brings none")

@@ -38,7 +38,7 @@ Q2_K::Block Q2_K::read(const std::byte* block) {
 }
 
 void Q2_K::write(const Target<256>& target, std::byte* block) {
-  const SuperBlock<16> fit = fit_affine_super<16>(target, {0.0f, 3.0f}, 15.0f, {-0.5f, 0.125f, 2, 2});
+  const SuperBlock<16> fit = fit_affine_super<16>(with_more_for_large(target, 0.5f), {0.0f, 3.0f}, 15.0f, {-0.5f, 0.125f, 2, 2});
   for (std::size_t b = 0; b < 16; ++b) {
     block[b] = static_cast<std::byte>(whole(fit.scale[b]) | whole(fit.minimum[b]) << 4);
   }
@@ -66,7 +66,7 @@ Q3_K::Block Q3_K::read(const std::byte* block) {
 
 void Q3_K::write(const Target<256>& target, std::byte* block) {
   const SuperBlock<16> fit =
-      fit_scaled_super<16>(target, {-4.0f, 3.0f}, {-32.0f, 31.0f}, {-1.25f, 0.125f, 2, 2});
+      fit_scaled_super<16>(with_more_for_large(target, 2.0f), {-4.0f, 3.0f}, {-32.0f, 31.0f}, {-1.25f, 0.125f, 2, 2});
   std::byte* s = block + 96;
   for (std::size_t at = 0; at < 12; ++at) s[at] = std::byte{0};
   for (std::size_t b = 0; b < 16; ++b) {

@@ -2,6 +2,8 @@
 
 #include "dtype/write_k.h"
 
+#include <cmath>
+
 #include "dtype/integers.h"
 
 namespace kinglet::dtype {
@@ -99,6 +101,15 @@ void refit_super_scales(const Target<256>& target, Range range, SuperBlock<kSubs
 }
 
 }  // namespace
+
+Target<256> with_more_for_large(const Target<256>& target, float floor) {
+  Target<256> out = target;
+  Lanes squares;
+  for (std::size_t i = 0; i < 256; i += Lanes::kCount) squares += Lanes::load(target.x + i) * Lanes::load(target.x + i);
+  const float least = floor * total(squares) / 256.0f;
+  for (std::size_t i = 0; i < 256; ++i) out.importance[i] *= std::sqrt(least + target.x[i] * target.x[i]);
+  return out;
+}
 
 template <std::size_t kSubs>
 SuperBlock<kSubs> fit_affine_super(const Target<256>& target, Range integers, float most, Search search) {

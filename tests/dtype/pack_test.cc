@@ -68,7 +68,7 @@ double bound_of(DType dtype) {
     case DType::kQ4_0: return 0.0825;
     case DType::kMXFP4: return 0.1140;
     case DType::kQ3_K: return 0.1470;
-    default: return 0.2680;
+    default: return 0.2750;
   }
 }
 
