@@ -5,12 +5,12 @@
 //   ByteLanes<L>               4 unsigned bytes of each of 16 rows, row by row
 //     load(p), low_nibbles(b), high_nibbles(b)
 //   Dots<L, kLargest, kZero>   for each row, the sum of (u - kZero) * x over all that was added
-//     clear()
+//     start(x_sum)             x_sum: the sum of all x that will be added, in every lane
 //     add(u, x)                u: ByteLanes, no byte above kLargest; x: 4 signed bytes from -127 up,
 //                              the same for all rows
 //     fold()                   to be called after at most kTerms add(): where the processor sums
 //                              products in 16 bits, they are full then
-//     total(x_sum)             as IntLanes; x_sum: the sum of all x that was added, in every lane
+//     total()                  as IntLanes
 //
 // dots_scalar.h is the definition, dots_x86.h and dots_neon.h the rest.
 

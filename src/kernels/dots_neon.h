@@ -50,8 +50,12 @@ struct Dots {
   int32x4_t sums[kParts];
   Products products[Level::kHasDot ? 1 : kParts];
 
-  void clear() {
-    for (int32x4_t& value : sums) value = vdupq_n_s32(0);
+  // kZero * x_sum is taken off before anything is added.
+  void start(const IntLanes<Level>& x_sum) {
+    for (std::size_t i = 0; i < kParts; ++i) {
+      sums[i] = vdupq_n_s32(0);
+      if constexpr (!kCentred && kZero != 0) sums[i] = vmlsq_n_s32(sums[i], x_sum.part[i], kZero);
+    }
     for (Products& value : products) value = {vdupq_n_s16(0), vdupq_n_s16(0)};
   }
   void add(const ByteLanes<Level>& u, const std::int8_t* x) {
@@ -78,15 +82,8 @@ struct Dots {
       }
     }
   }
-  IntLanes<Level> total(const IntLanes<Level>& x_sum) const {
-    return each_part<IntLanes<Level>>([&](std::size_t i) {
-      using Part = typename IntLanes<Level>::Part;
-      if constexpr (kCentred || kZero == 0) {
-        return Part(sums[i]);
-      } else {
-        return Part(vmlsq_n_s32(sums[i], x_sum.part[i], kZero));
-      }
-    });
+  IntLanes<Level> total() const {
+    return each_part<IntLanes<Level>>([&](std::size_t i) { return typename IntLanes<Level>::Part(sums[i]); });
   }
 };
 

@@ -34,14 +34,14 @@ struct Dots<Scalar, kLargest, kZero> {
   static constexpr std::size_t kTerms = kMostTerms;
   IntLanes<Scalar> sums;
 
-  void clear() { sums = IntLanes<Scalar>::broadcast(0); }
+  void start(const IntLanes<Scalar>&) { sums = IntLanes<Scalar>::broadcast(0); }
   void add(const ByteLanes<Scalar>& u, const std::int8_t* x) {
     for (std::size_t row = 0; row < kLaneCount; ++row) {
       for (std::size_t i = 0; i < 4; ++i) sums.lane[row] += (u.byte[4 * row + i] - kZero) * x[i];
     }
   }
   void fold() {}
-  IntLanes<Scalar> total(const IntLanes<Scalar>&) const { return sums; }
+  IntLanes<Scalar> total() const { return sums; }
 };
 
 }  // namespace kinglet::kernels

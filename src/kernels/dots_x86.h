@@ -148,8 +148,17 @@ struct Dots {
   Register sums[kParts];
   Register pairs[kDirect || kSigned ? 1 : kParts];  // 16-bit sums of two products
 
-  void clear() {
-    for (Register& value : sums) value = Register{};
+  // kZero * x_sum is taken off before anything is added.
+  void start(const IntLanes<Level>& x_sum) {
+    for (std::size_t i = 0; i < kParts; ++i) {
+      if constexpr (kSigned || kZero == 0) {
+        sums[i] = Register{};
+      } else {
+        static_assert(std::has_single_bit(static_cast<unsigned>(kZero)));
+        constexpr auto kBits = std::countr_zero(static_cast<unsigned>(kZero));
+        sums[i] = Ops::subtract32(Register{}, Ops::template shift_left32<kBits>(x_sum.part[i]));
+      }
+    }
     for (Register& value : pairs) value = Register{};
   }
   void add(const ByteLanes<Level>& u, const std::int8_t* x) {
@@ -174,17 +183,8 @@ struct Dots {
       }
     }
   }
-  IntLanes<Level> total(const IntLanes<Level>& x_sum) const {
-    return each_part<IntLanes<Level>>([&](std::size_t i) {
-      if constexpr (kSigned || kZero == 0) {
-        return typename IntLanes<Level>::Part(sums[i]);
-      } else {
-        static_assert(std::has_single_bit(static_cast<unsigned>(kZero)));
-        constexpr auto kBits = std::countr_zero(static_cast<unsigned>(kZero));
-        const Register zeros = Ops::template shift_left32<kBits>(x_sum.part[i]);
-        return typename IntLanes<Level>::Part(Ops::subtract32(sums[i], zeros));
-      }
-    });
+  IntLanes<Level> total() const {
+    return each_part<IntLanes<Level>>([&](std::size_t i) { return typename IntLanes<Level>::Part(sums[i]); });
   }
 };
 

@@ -11,15 +11,15 @@
 
 namespace kinglet::kernels {
 
-// kPanels and kTokens: the tile of a product with float weights that fits the registers; with integer
-// weights it is one panel and kIntegerTokens. kGemvPanels, kIntegerGemvPanels: how many panels one
+// kPanels and kTokens: the tile of a product with float weights that fits the registers; kIntegerPanels
+// and kIntegerTokens: with integer weights. kGemvPanels, kIntegerGemvPanels: how many panels one
 // token keeps in flight, to cover the latency of the multiply-add. kQueries: how many queries
 // attention takes together at most, and kLanesInFlight how many sums of 16 lanes it keeps running.
 struct Scalar {
   static constexpr const char* kName = "scalar";
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 1, kTokens = 2, kGemvPanels = 1;
-  static constexpr std::size_t kIntegerTokens = 2, kIntegerGemvPanels = 1;
+  static constexpr std::size_t kIntegerPanels = 1, kIntegerTokens = 2, kIntegerGemvPanels = 1;
   static constexpr std::size_t kQueries = 2, kLanesInFlight = 2;
 };
 
@@ -29,7 +29,7 @@ struct Sse2 {
   static constexpr const char* kName = "sse2";
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 1, kTokens = 2, kGemvPanels = 1;
-  static constexpr std::size_t kIntegerTokens = 2, kIntegerGemvPanels = 1;
+  static constexpr std::size_t kIntegerPanels = 1, kIntegerTokens = 2, kIntegerGemvPanels = 1;
   static constexpr std::size_t kQueries = 2, kLanesInFlight = 2;
 };
 struct Avx2 {
@@ -37,7 +37,7 @@ struct Avx2 {
   static constexpr const char* kName = "avx2";
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 1, kTokens = 6, kGemvPanels = 4;
-  static constexpr std::size_t kIntegerTokens = 4, kIntegerGemvPanels = 2;
+  static constexpr std::size_t kIntegerPanels = 1, kIntegerTokens = 4, kIntegerGemvPanels = 2;
   static constexpr std::size_t kQueries = 4, kLanesInFlight = 4;
 };
 struct Avx512 {
@@ -45,12 +45,13 @@ struct Avx512 {
   static constexpr const char* kName = "avx512";
   static constexpr bool kVnni = false;
   static constexpr std::size_t kPanels = 2, kTokens = 8, kGemvPanels = 4;
-  static constexpr std::size_t kIntegerTokens = 8, kIntegerGemvPanels = 2;
+  static constexpr std::size_t kIntegerPanels = 1, kIntegerTokens = 8, kIntegerGemvPanels = 2;
   static constexpr std::size_t kQueries = 8, kLanesInFlight = 8;
 };
 struct Avx512Vnni : Avx512 {
   static constexpr const char* kName = "avx512vnni";
   static constexpr bool kVnni = true;
+  static constexpr std::size_t kIntegerPanels = 2, kIntegerTokens = 6;
 };
 struct Avx512Bf16 : Avx512Vnni {
   static constexpr const char* kName = "avx512bf16";
@@ -61,13 +62,13 @@ struct Neon {
   static constexpr const char* kName = "neon";
   static constexpr bool kHasDot = false;
   static constexpr std::size_t kPanels = 1, kTokens = 6, kGemvPanels = 2;
-  static constexpr std::size_t kIntegerTokens = 2, kIntegerGemvPanels = 1;
+  static constexpr std::size_t kIntegerPanels = 1, kIntegerTokens = 2, kIntegerGemvPanels = 1;
   static constexpr std::size_t kQueries = 4, kLanesInFlight = 4;
 };
 struct NeonDot : Neon {
   static constexpr const char* kName = "neondot";
   static constexpr bool kHasDot = true;
-  static constexpr std::size_t kIntegerTokens = 4, kIntegerGemvPanels = 2;
+  static constexpr std::size_t kIntegerPanels = 1, kIntegerTokens = 4, kIntegerGemvPanels = 2;
 };
 #endif
 

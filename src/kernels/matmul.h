@@ -158,13 +158,14 @@ class SubBlock {
  public:
   using Sums = Dots<L, Panel::kLargest, Panel::kZero>;
 
-  // `weights`: of the first panel's block; `x`: of the first token's block.
+  // `weights`: of the first panel's block; `x`: of the first token's block; `x_sum`: of the
+  // sub-block's activations, by token.
   inline void run(const std::byte* weights, std::size_t panel_bytes, const std::int8_t* x,
-                  std::size_t x_stride, std::size_t sub) {
+                  std::size_t x_stride, std::size_t sub, const IntLanes<L> (&x_sum)[kTokens]) {
 #pragma GCC unroll 16
-    for (auto& row : dots) {
+    for (std::size_t t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 16
-      for (Sums& value : row) value.clear();
+      for (std::size_t p = 0; p < kPanels; ++p) dots[p][t].start(x_sum[t]);
     }
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(weights);
 #pragma GCC unroll 8
@@ -230,8 +231,14 @@ void integer_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
   for (std::size_t b = first; b < last; ++b, block += Panel::kBlockBytes) {
 #pragma GCC unroll 4
     for (std::size_t sub = 0; sub < Panel::kScales; ++sub) {
+      IntLanes<L> x_sum[kTokens];
+#pragma GCC unroll 16
+      for (std::size_t t = 0; t < kTokens; ++t) {
+        const std::int32_t* sums = x_sums + t * (stride / 16) + 2 * b + sub;
+        x_sum[t] = IntLanes<L>::broadcast(Panel::kScales == 1 ? sums[0] + sums[1] : sums[0]);
+      }
       SubBlock<L, Panel, kPanels, kTokens> products;
-      products.run(block + Panel::kWeightsAt, call.panel_bytes, x + 32 * b, stride, sub);
+      products.run(block + Panel::kWeightsAt, call.panel_bytes, x + 32 * b, stride, sub, x_sum);
 
       Lanes<L> scale[kPanels], minima[kPanels];
 #pragma GCC unroll 16
@@ -245,14 +252,11 @@ void integer_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
 #pragma GCC unroll 16
       for (std::size_t t = 0; t < kTokens; ++t) {
         const Lanes<L> x_scale = Lanes<L>::broadcast(x_scales[t * (stride / 32) + b]);
-        const std::int32_t* sums = x_sums + t * (stride / 16) + 2 * b + sub;
-        IntLanes<L> x_sum = IntLanes<L>::broadcast(sums[0]);
-        if constexpr (Panel::kScales == 1) x_sum = x_sum + IntLanes<L>::broadcast(sums[1]);
 #pragma GCC unroll 16
         for (std::size_t p = 0; p < kPanels; ++p) {
-          total[p][t] = fma(to_float(products.dots[p][t].total(x_sum)), scale[p] * x_scale, total[p][t]);
+          total[p][t] = fma(to_float(products.dots[p][t].total()), scale[p] * x_scale, total[p][t]);
           if constexpr (Panel::kHasMinimum) {
-            total[p][t] = fma(to_float(x_sum), minima[p] * x_scale, total[p][t]);
+            total[p][t] = fma(to_float(x_sum[t]), minima[p] * x_scale, total[p][t]);
           }
         }
       }
@@ -316,7 +320,7 @@ template <class L, class Product>
 void multiply(const Matmul& call, std::size_t begin, std::size_t end) noexcept {
   using Panel = typename Product::Panel;
   if (call.tokens == 1) return matvec<L, Product>(call, begin, end);
-  constexpr std::size_t kPanels = Panel::kInteger ? 1 : L::kPanels;
+  constexpr std::size_t kPanels = Panel::kInteger ? L::kIntegerPanels : L::kPanels;
   constexpr std::size_t kTokens = Panel::kInteger ? L::kIntegerTokens : L::kTokens;
   // A stretch of so many tokens' activations fills half of a second cache of 512 KiB.
   constexpr std::size_t kTokenBlock = 128;

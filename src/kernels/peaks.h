@@ -89,7 +89,7 @@ inline float dot_rounds(std::size_t rounds, std::index_sequence<kSum...>) {
   const std::int8_t x[kTokens][4] = {{3, -3, 3, -3}, {-5, 5, -5, 5}};
 
   Sums sums[sizeof...(kSum)];
-  (sums[kSum].clear(), ...);
+  (sums[kSum].start(IntLanes<L>::broadcast(0)), ...);
   for (std::size_t round = 0; round < rounds; ++round) {
     const std::uint8_t* from = weights;
     asm volatile("" : "+r"(from) : : "memory");  // or products would be made once, before all rounds
@@ -100,7 +100,7 @@ inline float dot_rounds(std::size_t rounds, std::index_sequence<kSum...>) {
     (sums[kSum].fold(), ...);
   }
   IntLanes<L> total = IntLanes<L>::broadcast(0);
-  ((total = total + sums[kSum].total(IntLanes<L>::broadcast(0))), ...);
+  ((total = total + sums[kSum].total()), ...);
   return sum(to_float(total));
 }
 template <class L>

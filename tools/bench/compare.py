@@ -12,6 +12,7 @@ llama2.c and calm only generate, and read files of their own: MODEL.bin and MODE
 An engine that fails on a file is reported and left out there.
 """
 import argparse
+import functools
 import json
 import os
 import re
@@ -55,13 +56,24 @@ class Engine:
 
     def rate_of_row(self, model, test, threads, timeout, more):
         prompt, generate, depth = test
-        out, _ = self.run(["-m", model, "-p", str(prompt), "-n", str(generate), "-d", str(depth), "-t", str(threads),
-                           "-r", "1", "-o", "jsonl", *more], timeout)
+        size = ["-p", str(prompt), "-n", str(generate), "-d", str(depth)]
+        if self.kind == LLAMA_BENCH and not self.knows_depth():
+            if depth and prompt:
+                raise Failed("it has no such test")
+            # Its own name for generating after a prompt of that length, whose time does not count.
+            size = ["-p", "0", "-n", "0", "-gp", f"{depth},{generate}"] if depth else size[:4]
+        out, _ = self.run(["-m", model, *size, "-t", str(threads), "-r", "1", "-o", "json", *more], timeout)
         try:
-            row, = (json.loads(line) for line in out.splitlines() if line.startswith("{"))
+            row, = json.loads(out)
             return float(row["avg_ts"])
         except (ValueError, KeyError) as error:
             raise Failed(f"it printed no row of figures: {out.strip()[:80]!r}") from error
+
+    @functools.cache
+    def knows_depth(self):
+        """Whether this llama-bench has -d; ik_llama.cpp's has not."""
+        out, said = self.run(["--help"], 60)
+        return "--n-depth" in out + said
 
     def ask_kinglet(self, model, test, threads, timeout):
         return self.rate_of_row(model, test, threads, timeout, self.arguments)
