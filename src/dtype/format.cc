@@ -10,7 +10,7 @@
 namespace kinglet::dtype {
 namespace {
 
-// w = scale * (u - zero) + minimum, rounded once: the product is exact in every format.
+// w = scale * integer + minimum, rounded once: the product is exact in every format.
 template <class Format>
 void unpack_integers(const std::byte* blocks, std::size_t count, float* out) {
   using Panel = typename Format::Panel;
@@ -19,7 +19,7 @@ void unpack_integers(const std::byte* blocks, std::size_t count, float* out) {
     const Block block = Format::read(blocks);
     for (std::size_t i = 0; i < Block::kCount; ++i) {
       const std::size_t sub = i / Block::kPerScale;
-      const float product = block.scale[sub] * static_cast<float>(block.u[i] - Panel::kZero);
+      const float product = block.scale[sub] * static_cast<float>(Panel::Codes::integer(block.u[i]));
       out[at + i] = Panel::kHasMinimum ? product + block.minimum[sub] : product;
     }
   }

@@ -1,8 +1,8 @@
 #pragma once
 
-// What all integer formats have in common: a block gives unsigned integers with one scale, and
-// perhaps one minimum, per sub-block; w = scale * (u - zero) + minimum. A format's file says how
-// its bytes hold them; unpacking and panel packing follow from that alone.
+// What all integer formats have in common: a block gives codes (panel.h) with one scale, and perhaps
+// one minimum, per sub-block. A format's file says how its bytes hold them; unpacking and panel packing
+// follow from that alone.
 
 #include <cstddef>
 #include <cstdint>
@@ -12,7 +12,7 @@
 
 namespace kinglet::dtype {
 
-// `kValues` weights of one row as integers. kSub weights share a scale.
+// `kValues` weights of one row as codes. kSub weights share a scale.
 template <std::size_t kValues, std::size_t kSub>
 struct Integers {
   static constexpr std::size_t kCount = kValues;
@@ -22,10 +22,29 @@ struct Integers {
   float minimum[kValues / kSub];  // 0 in formats that have none
 };
 
+// A super-block: scale = d * scale_factor, exactly (11 + 8 bits), and minimum = -(dmin * minimum_factor).
+template <std::size_t kSub>
+struct SuperIntegers : Integers<256, kSub> {
+  std::uint16_t d, dmin;  // f16
+  std::int8_t scale_factor[256 / kSub];
+  std::int8_t minimum_factor[256 / kSub];
+
+  void set_units(const std::byte* d_at, const std::byte* dmin_at) {
+    std::memcpy(&d, d_at, 2);
+    if (dmin_at != nullptr) std::memcpy(&dmin, dmin_at, 2);
+  }
+  void set_factors(std::size_t sub, int of_scale, int of_minimum) {
+    scale_factor[sub] = static_cast<std::int8_t>(of_scale);
+    minimum_factor[sub] = static_cast<std::int8_t>(of_minimum);
+    this->scale[sub] = float_from_half(d) * static_cast<float>(of_scale);
+    this->minimum[sub] = -(float_from_half(dmin) * static_cast<float>(of_minimum));
+  }
+};
+
 // Where a block of 32 has its parts, in formats whose bytes are those of a panel but for their order:
 // nibbles of values i and i + 16 together, or bytes. `flip` is what the bytes differ by.
 struct Direct {
-  std::size_t scale_at, minimum_at, integers_at;
+  std::size_t scale_at, minimum_at, codes_at;
   std::uint32_t flip;
 };
 

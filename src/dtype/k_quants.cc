@@ -4,9 +4,8 @@ namespace kinglet::dtype {
 namespace {
 
 // d, dmin and the packed 6-bit scales and minima, which q4_k and q5_k share.
-void read_scales(const std::byte* block, Integers<256, 32>& out) {
-  const float d = load_half(block);
-  const float dmin = load_half(block + 2);
+void read_scales(const std::byte* block, SuperIntegers<32>& out) {
+  out.set_units(block, block + 2);
   const std::byte* s = block + 4;
   for (std::size_t b = 0; b < 8; ++b) {
     unsigned scale = 0, minimum = 0;
@@ -17,8 +16,7 @@ void read_scales(const std::byte* block, Integers<256, 32>& out) {
       scale = (load_byte(s + b + 4) & 0x0Fu) | (load_byte(s + b - 4) >> 6) << 4;
       minimum = (load_byte(s + b + 4) >> 4) | (load_byte(s + b) >> 6) << 4;
     }
-    out.scale[b] = d * static_cast<float>(scale);  // 11 + 6 bits: exact
-    out.minimum[b] = -(dmin * static_cast<float>(minimum));
+    out.set_factors(b, static_cast<int>(scale), static_cast<int>(minimum));
   }
 }
 
@@ -56,10 +54,8 @@ Q5_K::Block Q5_K::read(const std::byte* block) {
 
 Q6_K::Block Q6_K::read(const std::byte* block) {
   Block out = {};
-  const float d = load_half(block + 208);
-  for (std::size_t b = 0; b < 16; ++b) {
-    out.scale[b] = d * static_cast<float>(static_cast<std::int8_t>(load_byte(block + 192 + b)));
-  }
+  out.set_units(block + 208, nullptr);
+  for (std::size_t b = 0; b < 16; ++b) out.set_factors(b, static_cast<std::int8_t>(load_byte(block + 192 + b)), 0);
   for (std::size_t half = 0; half < 2; ++half) {
     const std::byte* low = block + 64 * half;
     const std::byte* high = block + 128 + 32 * half;

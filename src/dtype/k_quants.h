@@ -35,7 +35,7 @@ namespace kinglet::dtype {
 
 struct Q4_K {
   using Panel = Q4_KPanel;
-  using Block = Integers<256, 32>;
+  using Block = SuperIntegers<32>;
   static constexpr std::size_t kBytes = 144;
   static Block read(const std::byte* block);
   static void write(const Target<256>& target, std::byte* block);
@@ -43,7 +43,7 @@ struct Q4_K {
 
 struct Q5_K {
   using Panel = Q5_KPanel;
-  using Block = Integers<256, 32>;
+  using Block = SuperIntegers<32>;
   static constexpr std::size_t kBytes = 176;
   static Block read(const std::byte* block);
   static void write(const Target<256>& target, std::byte* block);
@@ -51,7 +51,7 @@ struct Q5_K {
 
 struct Q6_K {
   using Panel = Q6_KPanel;
-  using Block = Integers<256, 16>;
+  using Block = SuperIntegers<16>;
   static constexpr std::size_t kBytes = 210;
   static Block read(const std::byte* block);
   static void write(const Target<256>& target, std::byte* block);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
 #include <utility>
 
@@ -49,9 +50,80 @@ void unpack_float_row(const std::byte* panel, std::size_t row, std::size_t k, fl
 
 // --- integers ---------------------------------------------------------------------------------
 
-template <class Scale>
-void store_scale(std::byte* at, float value) {
-  if constexpr (sizeof(Scale) == sizeof(float)) {
+std::uint32_t load_word(const void* from) {
+  std::uint32_t word = 0;
+  std::memcpy(&word, from, sizeof(word));
+  return word;
+}
+void store_word(std::uint32_t word, std::byte* to) { std::memcpy(to, &word, sizeof(word)); }
+
+// One row's 32 codes into their places of a block (panel.h), the four of a group at a time.
+template <class Panel>
+void store_codes(const std::uint8_t* codes, std::size_t row, std::byte* block) {
+  constexpr std::size_t kGroupBytes = Panel::kGroupBytes;
+  constexpr std::uint32_t kEachByte = 0x01010101;
+  block += 4 * row;
+  if constexpr (Panel::Codes::kBits == 8) {
+    for (std::size_t j = 0; j < 8; ++j) store_word(load_word(codes + 4 * j), block + j * kGroupBytes);
+  }
+  if constexpr (Panel::kHasNibbles) {
+    for (std::size_t j = 0; j < 4; ++j) {
+      const std::uint32_t low = load_word(codes + 4 * j) & 15 * kEachByte;
+      const std::uint32_t high = load_word(codes + 4 * (j + 4)) & 15 * kEachByte;
+      store_word(low | high << 4, block + j * kGroupBytes);
+    }
+  }
+  if constexpr (Panel::kHasTwoBits) {
+    constexpr int kFrom = Panel::kHasNibbles ? 4 : 0;
+    for (std::size_t part = 0; part < 2; ++part) {
+      std::uint32_t word = 0;
+      for (std::size_t j = 0; j < 4; ++j) {
+        word |= (load_word(codes + 4 * (4 * part + j)) >> kFrom & 3 * kEachByte) << 2 * j;
+      }
+      store_word(word, block + Panel::kTwoBitsAt + part * kGroupBytes);
+    }
+  }
+  if constexpr (Panel::kHasOneBit) {
+    std::uint32_t word = 0;
+    for (std::size_t j = 0; j < 8; ++j) {
+      word |= (load_word(codes + 4 * j) >> (Panel::Codes::kBits - 1) & kEachByte) << j;
+    }
+    store_word(word, block + Panel::kOneBitAt);
+  }
+}
+
+template <class Panel>
+unsigned load_code(const std::byte* block, std::size_t row, std::size_t i) {
+  const std::size_t j = i / 4;
+  block += 4 * row + i % 4;
+  const auto byte = [&](std::size_t plane, std::size_t group) {
+    return unsigned{load_byte(block + plane + group * Panel::kGroupBytes)};
+  };
+  if constexpr (Panel::Codes::kBits == 8) return byte(0, j);
+  unsigned code = 0;
+  if constexpr (Panel::kHasNibbles) code = byte(0, j % 4) >> j / 4 * 4 & 15u;
+  if constexpr (Panel::kHasTwoBits) {
+    code |= (byte(Panel::kTwoBitsAt, j / 4) >> j % 4 * 2 & 3u) << (Panel::kHasNibbles ? 4 : 0);
+  }
+  if constexpr (Panel::kHasOneBit) code |= (byte(Panel::kOneBitAt, 0) >> j & 1u) << (Panel::Codes::kBits - 1);
+  return code;
+}
+
+// Where block b of a panel has its factors and units of kind 0 (scales) or 1 (minima), of sub-block
+// `sub` and row `row`.
+template <class Panel>
+std::size_t factor_at(std::size_t k, std::size_t b, std::size_t kind, std::size_t sub, std::size_t row) {
+  using Stored = typename Panel::Factors::Stored;
+  return Panel::factors_at(k) + b * Panel::kFactorBytes + kind * Panel::kKindBytes + (sub * kLanes + row) * sizeof(Stored);
+}
+template <class Panel>
+std::size_t unit_at(std::size_t k, std::size_t b, std::size_t kind, std::size_t row) {
+  return Panel::units_at(k) + b / (kSuperBlock / kIntegerBlock) * Panel::kUnitBytes + (kind * kLanes + row) * sizeof(std::uint16_t);
+}
+
+template <class Stored>
+void store_factor(float value, std::byte* at) {
+  if constexpr (sizeof(Stored) == sizeof(float)) {
     std::memcpy(at, &value, sizeof(value));
   } else {  // the value came from an f16, so this is exact
     const std::uint16_t half = half_from_float(value);
@@ -59,28 +131,32 @@ void store_scale(std::byte* at, float value) {
   }
 }
 
-template <class Scale>
-float load_scale(const std::byte* at) {
-  if constexpr (sizeof(Scale) == sizeof(float)) {
-    float value = 0;
-    std::memcpy(&value, at, sizeof(value));
-    return value;
-  } else {
-    return load_half(at);
+// The factors of 32 values that begin at the i-th of `from`.
+template <class Panel, class Block>
+void store_factors(const Block& from, std::size_t i, std::size_t k, std::size_t b, std::size_t row, std::byte* panel) {
+  for (std::size_t sub = 0; sub < Panel::kScales; ++sub) {
+    const std::size_t at = i / Block::kPerScale + sub;
+    std::byte* scale = panel + factor_at<Panel>(k, b, 0, sub, row);
+    std::byte* minimum = panel + factor_at<Panel>(k, b, 1, sub, row);
+    if constexpr (Panel::Factors::kHasUnits) {
+      *scale = static_cast<std::byte>(from.scale_factor[at]);
+      if constexpr (Panel::kHasMinimum) *minimum = static_cast<std::byte>(from.minimum_factor[at]);
+    } else {
+      using Stored = typename Panel::Factors::Stored;
+      store_factor<Stored>(from.scale[at], scale);
+      if constexpr (Panel::kHasMinimum) store_factor<Stored>(from.minimum[at], minimum);
+    }
   }
 }
 
-// One row's 32 integers into its places of a block's weights (panel.h).
-template <class Panel>
-void interleave(const std::uint8_t* u, std::size_t row, std::byte* weights) {
-  constexpr std::size_t kGroups = Panel::kNibbles ? 4 : 8;
-  for (std::size_t group = 0; group < kGroups; ++group) {
-    std::uint8_t four[4];
-    for (std::size_t i = 0; i < 4; ++i) {
-      const unsigned low = u[4 * group + i];
-      four[i] = static_cast<std::uint8_t>(Panel::kNibbles ? low | u[16 + 4 * group + i] << 4 : low);
-    }
-    std::memcpy(weights + group * 4 * kLanes + row * 4, four, 4);
+// Minima are taken off, so their unit is negative.
+template <class Panel, class Block>
+void store_units(const Block& from, std::size_t k, std::size_t b, std::size_t row, std::byte* panel) {
+  constexpr std::uint16_t kSign = 0x8000;
+  std::memcpy(panel + unit_at<Panel>(k, b, 0, row), &from.d, sizeof(from.d));
+  if constexpr (Panel::kHasMinimum) {
+    const auto negative = static_cast<std::uint16_t>(from.dmin ^ kSign);
+    std::memcpy(panel + unit_at<Panel>(k, b, 1, row), &negative, sizeof(negative));
   }
 }
 
@@ -91,20 +167,18 @@ void pack_direct(const std::byte* row_data, std::size_t k, std::byte* panel) {
   using Format = typename Entry::Format;
   using Panel = typename Entry::Panel;
   constexpr Direct kFrom = Format::kDirect;
-  constexpr std::size_t kGroups = Panel::kNibbles ? 4 : 8;
+  constexpr std::size_t kGroups = Panel::kCodeBytes / Panel::kGroupBytes;
   const std::size_t bytes_of_row = k / kIntegerBlock * Format::kBytes;
-  for (std::size_t block = 0; block < k / kIntegerBlock; ++block, panel += Panel::kBlockBytes) {
-    const std::byte* source = row_data + block * Format::kBytes;
+  for (std::size_t b = 0; b < k / kIntegerBlock; ++b) {
+    const std::byte* source = row_data + b * Format::kBytes;
+    std::byte* codes = panel + b * Panel::kCodeBytes;
     for (std::size_t row = 0; row < kLanes; ++row, source += bytes_of_row) {
-      std::memcpy(panel + row * 2, source + kFrom.scale_at, 2);
+      std::memcpy(panel + factor_at<Panel>(k, b, 0, 0, row), source + kFrom.scale_at, 2);
       if constexpr (Panel::kHasMinimum) {
-        std::memcpy(panel + Panel::kScaleBytes + row * 2, source + kFrom.minimum_at, 2);
+        std::memcpy(panel + factor_at<Panel>(k, b, 1, 0, row), source + kFrom.minimum_at, 2);
       }
       for (std::size_t group = 0; group < kGroups; ++group) {
-        std::uint32_t four = 0;
-        std::memcpy(&four, source + kFrom.integers_at + 4 * group, 4);
-        four ^= kFrom.flip;
-        std::memcpy(panel + Panel::kWeightsAt + (group * kLanes + row) * 4, &four, 4);
+        store_word(load_word(source + kFrom.codes_at + 4 * group) ^ kFrom.flip, codes + (group * kLanes + row) * 4);
       }
     }
   }
@@ -115,9 +189,7 @@ void pack_integers(const std::byte* row_data, std::size_t rows, std::size_t k, s
   using Format = typename Entry::Format;
   using Panel = typename Entry::Panel;
   using Block = typename Format::Block;
-  using Scale = typename Panel::Scale;
-  constexpr std::size_t kSubs = kIntegerBlock / Block::kPerScale;
-  static_assert(kSubs == Panel::kScales);
+  static_assert(kIntegerBlock / Block::kPerScale == Panel::kScales);
 
   if constexpr (requires { Format::kDirect; }) {
     if (rows == kLanes) return pack_direct<Entry>(row_data, k, panel);
@@ -126,43 +198,43 @@ void pack_integers(const std::byte* row_data, std::size_t rows, std::size_t k, s
   const std::size_t bytes_of_row = k / Block::kCount * Format::kBytes;
   for (std::size_t row = 0; row < rows; ++row) {
     const std::byte* source = row_data + row * bytes_of_row;
-    std::byte* target = panel;
     for (std::size_t at = 0; at < k; at += Block::kCount, source += Format::kBytes) {
       const Block block = Format::read(source);
-      for (std::size_t i = 0; i < Block::kCount; i += kIntegerBlock, target += Panel::kBlockBytes) {
-        for (std::size_t sub = 0; sub < kSubs; ++sub) {
-          const std::size_t place = (sub * kLanes + row) * sizeof(Scale);
-          const std::size_t from = i / Block::kPerScale + sub;
-          store_scale<Scale>(target + place, block.scale[from]);
-          if constexpr (Panel::kHasMinimum) {
-            store_scale<Scale>(target + Panel::kScaleBytes + place, block.minimum[from]);
-          }
-        }
-        interleave<Panel>(block.u + i, row, target + Panel::kWeightsAt);
+      if constexpr (Panel::Factors::kHasUnits) store_units<Panel>(block, k, at / kIntegerBlock, row, panel);
+      for (std::size_t i = 0; i < Block::kCount; i += kIntegerBlock) {
+        const std::size_t b = (at + i) / kIntegerBlock;
+        store_codes<Panel>(block.u + i, row, panel + b * Panel::kCodeBytes);
+        store_factors<Panel>(block, i, k, b, row, panel);
       }
     }
+  }
+}
+
+// Kind 0 or 1 of a row's factors, times its unit.
+template <class Panel>
+float load_factor(const std::byte* panel, std::size_t k, std::size_t b, std::size_t kind, std::size_t sub, std::size_t row) {
+  const std::byte* at = panel + factor_at<Panel>(k, b, kind, sub, row);
+  if constexpr (Panel::Factors::kHasUnits) {
+    return load_half(panel + unit_at<Panel>(k, b, kind, row)) * static_cast<float>(static_cast<std::int8_t>(load_byte(at)));
+  } else if constexpr (sizeof(typename Panel::Factors::Stored) == sizeof(float)) {
+    return std::bit_cast<float>(load_word(at));
+  } else {
+    return load_half(at);
   }
 }
 
 template <class Entry>
 void unpack_integer_row(const std::byte* panel, std::size_t row, std::size_t k, float* out) {
   using Panel = typename Entry::Panel;
-  using Scale = typename Panel::Scale;
   constexpr std::size_t kPerScale = kIntegerBlock / Panel::kScales;
-  for (std::size_t at = 0; at < k; at += kIntegerBlock, panel += Panel::kBlockBytes) {
-    for (std::size_t i = 0; i < kIntegerBlock; ++i) {
-      const std::size_t place = (i / kPerScale * kLanes + row) * sizeof(Scale);
-      const bool is_high = Panel::kNibbles && i >= 16;
-      const std::size_t within = is_high ? i - 16 : i;
-      const std::byte* byte =
-          panel + Panel::kWeightsAt + within / 4 * 4 * kLanes + row * 4 + within % 4;
-      unsigned u = load_byte(byte);
-      if (Panel::kNibbles) u = is_high ? u >> 4 : u & 0x0F;
-      const float scale = load_scale<Scale>(panel + place);
-      out[at + i] = scale * static_cast<float>(static_cast<int>(u) - Panel::kZero);
-      if constexpr (Panel::kHasMinimum) {
-        out[at + i] += load_scale<Scale>(panel + Panel::kScaleBytes + place);
-      }
+  for (std::size_t at = 0; at < k; at += kPerScale) {
+    const std::size_t b = at / kIntegerBlock, first = at % kIntegerBlock;
+    const float scale = load_factor<Panel>(panel, k, b, 0, first / kPerScale, row);
+    const float minimum = Panel::kHasMinimum ? load_factor<Panel>(panel, k, b, 1, first / kPerScale, row) : 0.0f;
+    for (std::size_t i = 0; i < kPerScale; ++i) {
+      const unsigned code = load_code<Panel>(panel + b * Panel::kCodeBytes, row, first + i);
+      const float product = scale * static_cast<float>(Panel::Codes::integer(code));
+      out[at + i] = Panel::kHasMinimum ? product + minimum : product;
     }
   }
 }

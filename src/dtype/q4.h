@@ -20,7 +20,7 @@ struct Q4_0 {
   using Panel = Q4_0Panel;
   using Block = Integers<32, 32>;
   static constexpr std::size_t kBytes = 18;
-  static constexpr Direct kDirect = {.scale_at = 0, .minimum_at = 0, .integers_at = 2, .flip = 0};
+  static constexpr Direct kDirect = {.scale_at = 0, .minimum_at = 0, .codes_at = 2, .flip = 0};
   static Block read(const std::byte* block);
   static void write(const Target<32>& target, std::byte* block);
 };
@@ -29,7 +29,7 @@ struct Q4_1 {
   using Panel = Q4_1Panel;
   using Block = Integers<32, 32>;
   static constexpr std::size_t kBytes = 20;
-  static constexpr Direct kDirect = {.scale_at = 0, .minimum_at = 2, .integers_at = 4, .flip = 0};
+  static constexpr Direct kDirect = {.scale_at = 0, .minimum_at = 2, .codes_at = 4, .flip = 0};
   static Block read(const std::byte* block);
   static void write(const Target<32>& target, std::byte* block);
 };

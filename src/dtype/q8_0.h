@@ -15,7 +15,7 @@ struct Q8_0 {
   using Panel = Q8_0Panel;
   using Block = Integers<32, 32>;
   static constexpr std::size_t kBytes = 34;
-  static constexpr Direct kDirect = {.scale_at = 0, .minimum_at = 0, .integers_at = 2, .flip = 0x80808080};
+  static constexpr Direct kDirect = {.scale_at = 0, .minimum_at = 0, .codes_at = 2, .flip = 0x80808080};
   static Block read(const std::byte* block);
   static void write(const Target<32>& target, std::byte* block);
 };

@@ -27,11 +27,10 @@ void write_two_bits(const float* u, std::byte* n) {
 
 Q2_K::Block Q2_K::read(const std::byte* block) {
   Block out = {};
-  const float d = load_half(block + 80), dmin = load_half(block + 82);
+  out.set_units(block + 80, block + 82);
   for (std::size_t b = 0; b < 16; ++b) {
-    const unsigned both = load_byte(block + b);
-    out.scale[b] = d * static_cast<float>(both & 15u);
-    out.minimum[b] = -(dmin * static_cast<float>(both >> 4));
+    const int both = load_byte(block + b);
+    out.set_factors(b, both & 15, both >> 4);
   }
   read_two_bits(block + 16, out.u);
   return out;
@@ -50,11 +49,11 @@ void Q2_K::write(const Target<256>& target, std::byte* block) {
 Q3_K::Block Q3_K::read(const std::byte* block) {
   Block out = {};
   const std::byte* s = block + 96;
-  const float d = load_half(block + 108);
+  out.set_units(block + 108, nullptr);
   for (std::size_t b = 0; b < 16; ++b) {
     const unsigned low = load_byte(s + b % 8) >> (b / 8 * 4) & 15u;
     const unsigned high = load_byte(s + 8 + b % 4) >> (b / 4 * 2) & 3u;
-    out.scale[b] = d * static_cast<float>(static_cast<int>(low | high << 4) - 32);
+    out.set_factors(b, static_cast<int>(low | high << 4) - 32, 0);
   }
   read_two_bits(block + 32, out.u);
   for (std::size_t i = 0; i < 256; ++i) {

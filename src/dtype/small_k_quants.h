@@ -25,7 +25,7 @@ namespace kinglet::dtype {
 
 struct Q2_K {
   using Panel = Q2_KPanel;
-  using Block = Integers<256, 16>;
+  using Block = SuperIntegers<16>;
   static constexpr std::size_t kBytes = 84;
   static Block read(const std::byte* block);
   static void write(const Target<256>& target, std::byte* block);
@@ -33,7 +33,7 @@ struct Q2_K {
 
 struct Q3_K {
   using Panel = Q3_KPanel;
-  using Block = Integers<256, 16>;
+  using Block = SuperIntegers<16>;
   static constexpr std::size_t kBytes = 110;
   static Block read(const std::byte* block);
   static void write(const Target<256>& target, std::byte* block);

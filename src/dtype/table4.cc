@@ -1,20 +1,15 @@
 #include "dtype/table4.h"
 
-#include <array>
-
 namespace kinglet::dtype {
 namespace {
 
-using Table = std::array<int, 16>;
+constexpr int iq4_nl(std::size_t code) { return IQ4_NLPanel::Codes::integer(static_cast<unsigned>(code)); }
+constexpr int mxfp4(std::size_t code) { return MXFP4Panel::Codes::integer(static_cast<unsigned>(code)); }
 
-constexpr Table kIQ4_NL = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
-constexpr Table kMXFP4 = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-
-void read_table(const std::byte* n, const Table& table, int zero, std::uint8_t* u) {
+void read_codes(const std::byte* n, std::uint8_t* codes) {
   for (std::size_t i = 0; i < 16; ++i) {
-    const unsigned both = load_byte(n + i);
-    u[i] = static_cast<std::uint8_t>(table[both & 15u] + zero);
-    u[i + 16] = static_cast<std::uint8_t>(table[both >> 4] + zero);
+    codes[i] = load_byte(n + i) & 15u;
+    codes[i + 16] = static_cast<std::uint8_t>(load_byte(n + i) >> 4);
   }
 }
 
@@ -26,10 +21,10 @@ void write_codes(const int* codes, std::byte* n) {
 
 // Ascending, so the nearest entry is the first plus the steps at all middles that lie below.
 void nearest_entries(const float* x, float inverse, float* q) {
-  for (std::size_t i = 0; i < 32; ++i) q[i] = static_cast<float>(kIQ4_NL[0]);
+  for (std::size_t i = 0; i < 32; ++i) q[i] = static_cast<float>(iq4_nl(0));
   for (std::size_t entry = 1; entry < 16; ++entry) {
-    const float middle = 0.5f * static_cast<float>(kIQ4_NL[entry - 1] + kIQ4_NL[entry]);
-    const float step = static_cast<float>(kIQ4_NL[entry] - kIQ4_NL[entry - 1]);
+    const float middle = 0.5f * static_cast<float>(iq4_nl(entry - 1) + iq4_nl(entry));
+    const float step = static_cast<float>(iq4_nl(entry) - iq4_nl(entry - 1));
     for (std::size_t i = 0; i < 32; ++i) q[i] += x[i] * inverse > middle ? step : 0.0f;
   }
 }
@@ -79,7 +74,7 @@ float power(unsigned e) {
 int nearest_magnitude(float magnitude) {
   int code = 0;
   for (std::size_t entry = 1; entry < 8; ++entry) {
-    const float middle = 0.5f * static_cast<float>(kMXFP4[entry - 1] + kMXFP4[entry]);
+    const float middle = 0.5f * static_cast<float>(mxfp4(entry - 1) + mxfp4(entry));
     code += magnitude > middle ? 1 : 0;
   }
   return code;
@@ -95,7 +90,7 @@ void nearest_codes(const float* x, float inverse, int* codes) {
 
 float error_of_codes(const Target<32>& target, float scale, const int* codes) {
   float entries[32];
-  for (std::size_t i = 0; i < 32; ++i) entries[i] = static_cast<float>(kMXFP4[static_cast<std::size_t>(codes[i])]);
+  for (std::size_t i = 0; i < 32; ++i) entries[i] = static_cast<float>(mxfp4(static_cast<std::size_t>(codes[i])));
   Lanes sums;
   for (std::size_t i = 0; i < 32; i += Lanes::kCount) {
     const Lanes off = Lanes::load(target.x + i) - Lanes::all(scale) * Lanes::load(entries + i);
@@ -109,7 +104,7 @@ float error_of_codes(const Target<32>& target, float scale, const int* codes) {
 IQ4_NL::Block IQ4_NL::read(const std::byte* block) {
   Block out = {};
   out.scale[0] = load_half(block);
-  read_table(block + 2, kIQ4_NL, Panel::kZero, out.u);
+  read_codes(block + 2, out.u);
   return out;
 }
 
@@ -121,7 +116,7 @@ void IQ4_NL::write(const Target<32>& target, std::byte* block) {
   for (std::size_t i = 0; i < 32; ++i) {
     codes[i] = 0;
     for (std::size_t entry = 1; entry < 16; ++entry) {
-      codes[i] += q[i] >= static_cast<float>(kIQ4_NL[entry]) ? 1 : 0;
+      codes[i] += q[i] >= static_cast<float>(iq4_nl(entry)) ? 1 : 0;
     }
   }
   write_codes(codes, block + 2);
@@ -130,7 +125,7 @@ void IQ4_NL::write(const Target<32>& target, std::byte* block) {
 MXFP4::Block MXFP4::read(const std::byte* block) {
   Block out = {};
   out.scale[0] = power(load_byte(block));
-  read_table(block + 1, kMXFP4, Panel::kZero, out.u);
+  read_codes(block + 1, out.u);
   return out;
 }
 

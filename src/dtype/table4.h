@@ -22,6 +22,7 @@ struct IQ4_NL {
   using Panel = IQ4_NLPanel;
   using Block = Integers<32, 32>;
   static constexpr std::size_t kBytes = 18;
+  static constexpr Direct kDirect = {.scale_at = 0, .minimum_at = 0, .codes_at = 2, .flip = 0};
   static Block read(const std::byte* block);
   static void write(const Target<32>& target, std::byte* block);
 };

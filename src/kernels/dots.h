@@ -3,7 +3,10 @@
 // Sums of products of bytes for 16 rows at once, exact: what the integer formats are multiplied with.
 //
 //   ByteLanes<L>               4 unsigned bytes of each of 16 rows, row by row
-//     load(p), low_nibbles(b), high_nibbles(b)
+//     load(p)
+//     field<kLeft, kMask>(b)   in each byte (b << kLeft) & kMask, >> where kLeft is negative
+//     merge(a, b)              a | b
+//     lookup(table, b)         table[b], of 16 entries; no byte of b above 15
 //   Dots<L, kLargest, kZero>   for each row, the sum of (u - kZero) * x over all that was added
 //     start(x_sum)             x_sum: the sum of all x that will be added, in every lane
 //     add(u, x)                u: ByteLanes, no byte above kLargest; x: 4 signed bytes from -127 up,

@@ -25,13 +25,22 @@ struct ByteLanes {
   }
 };
 
-template <class L>
-inline ByteLanes<L> low_nibbles(const ByteLanes<L>& b) {
-  return each_part<ByteLanes<L>>([&](std::size_t i) { return vandq_u8(b.part[i], vdupq_n_u8(0x0F)); });
+template <int kLeft, unsigned kMask, class L>
+inline ByteLanes<L> field(const ByteLanes<L>& b) {
+  return each_part<ByteLanes<L>>([&](std::size_t i) {
+    uint8x16_t shifted = b.part[i];
+    if constexpr (kLeft > 0) shifted = vshlq_n_u8(shifted, kLeft);
+    if constexpr (kLeft < 0) shifted = vshrq_n_u8(shifted, -kLeft);
+    return vandq_u8(shifted, vdupq_n_u8(kMask));
+  });
 }
 template <class L>
-inline ByteLanes<L> high_nibbles(const ByteLanes<L>& b) {
-  return each_part<ByteLanes<L>>([&](std::size_t i) { return vshrq_n_u8(b.part[i], 4); });
+inline ByteLanes<L> merge(const ByteLanes<L>& a, const ByteLanes<L>& b) {
+  return each_part<ByteLanes<L>>([&](std::size_t i) { return vorrq_u8(a.part[i], b.part[i]); });
+}
+template <class L>
+inline ByteLanes<L> lookup(const std::uint8_t* table, const ByteLanes<L>& b) {
+  return each_part<ByteLanes<L>>([&](std::size_t i) { return vqtbl1q_u8(vld1q_u8(table), b.part[i]); });
 }
 
 template <class Level, int kLargest, int kZero>

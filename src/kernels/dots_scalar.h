@@ -20,12 +20,19 @@ struct ByteLanes<Scalar> {
   }
 };
 
-inline ByteLanes<Scalar> low_nibbles(ByteLanes<Scalar> b) {
-  for (std::uint8_t& byte : b.byte) byte &= 0x0F;
+template <int kLeft, unsigned kMask>
+inline ByteLanes<Scalar> field(ByteLanes<Scalar> b) {
+  for (std::uint8_t& byte : b.byte) {
+    byte = static_cast<std::uint8_t>((kLeft < 0 ? byte >> -kLeft : byte << kLeft) & kMask);
+  }
   return b;
 }
-inline ByteLanes<Scalar> high_nibbles(ByteLanes<Scalar> b) {
-  for (std::uint8_t& byte : b.byte) byte = static_cast<std::uint8_t>(byte >> 4);
+inline ByteLanes<Scalar> merge(ByteLanes<Scalar> a, const ByteLanes<Scalar>& b) {
+  for (std::size_t i = 0; i < sizeof(a.byte); ++i) a.byte[i] |= b.byte[i];
+  return a;
+}
+inline ByteLanes<Scalar> lookup(const std::uint8_t* table, ByteLanes<Scalar> b) {
+  for (std::uint8_t& byte : b.byte) byte = table[byte];
   return b;
 }
 

@@ -43,8 +43,20 @@ struct Integers<16> {
   static Register subtract32(Register a, Register b) { return _mm_sub_epi32(a, b); }
   template <int kBits>
   static Register shift_left32(Register a) { return _mm_slli_epi32(a, kBits); }
-  static Register low_nibbles(Register b) { return _mm_and_si128(b, _mm_set1_epi8(0x0F)); }
-  static Register high_nibbles(Register b) { return low_nibbles(_mm_srli_epi16(b, 4)); }
+  template <int kLeft>
+  static Register shift16(Register b) {
+    if constexpr (kLeft > 0) return _mm_slli_epi16(b, kLeft);
+    if constexpr (kLeft < 0) return _mm_srli_epi16(b, -kLeft);
+    return b;
+  }
+  static Register masked(Register b, char mask) { return _mm_and_si128(b, _mm_set1_epi8(mask)); }
+  static Register merge(Register a, Register b) { return _mm_or_si128(a, b); }
+  static Register lookup(const std::uint8_t* table, Register b) {
+    std::uint8_t bytes[16];
+    std::memcpy(bytes, &b, sizeof(bytes));
+    for (std::uint8_t& byte : bytes) byte = table[byte];
+    return load(bytes);
+  }
   // Even and odd bytes apart, in 16 bits.
   static Register dot4(Register sums, Register u, Register x) {
     const Register even = _mm_madd_epi16(_mm_and_si128(u, _mm_set1_epi16(0x00FF)),
@@ -66,8 +78,17 @@ struct Integers<32> {
   static Register subtract32(Register a, Register b) { return _mm256_sub_epi32(a, b); }
   template <int kBits>
   static Register shift_left32(Register a) { return _mm256_slli_epi32(a, kBits); }
-  static Register low_nibbles(Register b) { return _mm256_and_si256(b, _mm256_set1_epi8(0x0F)); }
-  static Register high_nibbles(Register b) { return low_nibbles(_mm256_srli_epi16(b, 4)); }
+  template <int kLeft>
+  static Register shift16(Register b) {
+    if constexpr (kLeft > 0) return _mm256_slli_epi16(b, kLeft);
+    if constexpr (kLeft < 0) return _mm256_srli_epi16(b, -kLeft);
+    return b;
+  }
+  static Register masked(Register b, char mask) { return _mm256_and_si256(b, _mm256_set1_epi8(mask)); }
+  static Register merge(Register a, Register b) { return _mm256_or_si256(a, b); }
+  static Register lookup(const std::uint8_t* table, Register b) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(Integers<16>::load(table)), b);
+  }
   static Register add16(Register a, Register b) { return now(_mm256_add_epi16(a, b)); }
   static Register dot2(Register u, Register x) { return _mm256_maddubs_epi16(u, x); }
   // |u - 128| is unsigned and at most 128; x takes the sign, and is never -128.
@@ -89,8 +110,17 @@ struct Integers<64> {
   static Register subtract32(Register a, Register b) { return _mm512_sub_epi32(a, b); }
   template <unsigned kBits>
   static Register shift_left32(Register a) { return _mm512_slli_epi32(a, kBits); }
-  static Register low_nibbles(Register b) { return _mm512_and_si512(b, _mm512_set1_epi8(0x0F)); }
-  static Register high_nibbles(Register b) { return low_nibbles(_mm512_srli_epi16(b, 4)); }
+  template <int kLeft>
+  static Register shift16(Register b) {
+    if constexpr (kLeft > 0) return _mm512_slli_epi16(b, kLeft);
+    if constexpr (kLeft < 0) return _mm512_srli_epi16(b, -kLeft);
+    return b;
+  }
+  static Register masked(Register b, char mask) { return _mm512_and_si512(b, _mm512_set1_epi8(mask)); }
+  static Register merge(Register a, Register b) { return _mm512_or_si512(a, b); }
+  static Register lookup(const std::uint8_t* table, Register b) {
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(Integers<16>::load(table)), b);
+  }
   static Register add16(Register a, Register b) { return now(_mm512_add_epi16(a, b)); }
   static Register dot2(Register u, Register x) { return _mm512_maddubs_epi16(u, x); }
   // AVX-512 has no instruction that moves a sign; x is negated under a mask.
@@ -123,13 +153,23 @@ struct ByteLanes {
   }
 };
 
-template <class L>
-inline ByteLanes<L> low_nibbles(const ByteLanes<L>& b) {
-  return each_part<ByteLanes<L>>([&](std::size_t i) { return ByteLanes<L>::Ops::low_nibbles(b.part[i]); });
+// Shifted in 16 bits: what comes from the neighbouring byte is masked out.
+template <int kLeft, unsigned kMask, class L>
+inline ByteLanes<L> field(const ByteLanes<L>& b) {
+  using Ops = typename ByteLanes<L>::Ops;
+  constexpr unsigned kOwnBits = (kLeft < 0 ? 0xFFu >> -kLeft : 0xFFu << kLeft) & 0xFFu;
+  static_assert((kMask & ~kOwnBits) == 0);
+  return each_part<ByteLanes<L>>([&](std::size_t i) {
+    return Ops::masked(Ops::template shift16<kLeft>(b.part[i]), static_cast<char>(kMask));
+  });
 }
 template <class L>
-inline ByteLanes<L> high_nibbles(const ByteLanes<L>& b) {
-  return each_part<ByteLanes<L>>([&](std::size_t i) { return ByteLanes<L>::Ops::high_nibbles(b.part[i]); });
+inline ByteLanes<L> merge(const ByteLanes<L>& a, const ByteLanes<L>& b) {
+  return each_part<ByteLanes<L>>([&](std::size_t i) { return ByteLanes<L>::Ops::merge(a.part[i], b.part[i]); });
+}
+template <class L>
+inline ByteLanes<L> lookup(const std::uint8_t* table, const ByteLanes<L>& b) {
+  return each_part<ByteLanes<L>>([&](std::size_t i) { return ByteLanes<L>::Ops::lookup(table, b.part[i]); });
 }
 
 template <class Level, int kLargest, int kZero>

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "dtype/half.h"
 #include "dtype/panel.h"
@@ -142,9 +143,45 @@ void float_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
 
 // --- integer weights --------------------------------------------------------------------------
 
-template <class L, class Scale>
-inline Lanes<L> load_scales(const std::byte* at) {
-  if constexpr (std::is_same_v<Scale, float>) {
+// f(std::integral_constant) for 0 .. kCount - 1.
+template <std::size_t kCount, class Function>
+[[gnu::always_inline]] inline void unrolled(const Function& f) {
+  [&]<std::size_t... kIndex>(std::index_sequence<kIndex...>) __attribute__((always_inline)) {
+    (f(std::integral_constant<std::size_t, kIndex>()), ...);
+  }(std::make_index_sequence<kCount>());
+}
+
+// The unsigned integers of group kGroup of a block, from its planes (dtype/panel.h).
+template <class L, class Panel, std::size_t kGroup>
+[[gnu::always_inline]] inline ByteLanes<L> load_group(const std::byte* block) {
+  constexpr int kBits = Panel::Codes::kBits, kOf4 = kGroup % 4;
+  const auto plane = [&](std::size_t at, std::size_t group) {
+    return ByteLanes<L>::load(reinterpret_cast<const std::uint8_t*>(block) + at + group * Panel::kGroupBytes);
+  };
+  if constexpr (kBits == 8) return plane(0, kGroup);
+  ByteLanes<L> u;
+  if constexpr (Panel::kHasNibbles) u = field<kGroup < 4 ? 0 : -4, 0x0F>(plane(0, kOf4));
+  if constexpr (Panel::kHasTwoBits) {
+    constexpr int kTo = Panel::kHasNibbles ? 4 : 0;
+    const ByteLanes<L> two = field<kTo - 2 * kOf4, 3u << kTo>(plane(Panel::kTwoBitsAt, kGroup / 4));
+    if constexpr (Panel::kHasNibbles) u = merge(u, two); else u = two;
+  }
+  if constexpr (Panel::kHasOneBit) {
+    u = merge(u, field<kBits - 1 - static_cast<int>(kGroup), 1u << (kBits - 1)>(plane(Panel::kOneBitAt, 0)));
+  }
+  if constexpr (requires { Panel::Codes::kTable; }) u = lookup(Panel::Codes::kTable.data(), u);
+  return u;
+}
+
+// What a block's scales are, kind 0, and its minima, kind 1.
+template <class L, class Panel>
+inline Lanes<L> load_factors(const std::byte* factors, const std::byte* units, std::size_t kind, std::size_t sub) {
+  using Stored = typename Panel::Factors::Stored;
+  const std::byte* at = factors + kind * Panel::kKindBytes + sub * kLaneCount * sizeof(Stored);
+  if constexpr (Panel::Factors::kHasUnits) {
+    const auto* unit = reinterpret_cast<const std::uint16_t*>(units) + kind * kLaneCount;
+    return Lanes<L>::load_half(unit) * Lanes<L>::load_bytes(reinterpret_cast<const std::int8_t*>(at));
+  } else if constexpr (std::is_same_v<Stored, float>) {
     return Lanes<L>::load(reinterpret_cast<const float*>(at));
   } else {
     return Lanes<L>::load_half(reinterpret_cast<const std::uint16_t*>(at));
@@ -153,71 +190,51 @@ inline Lanes<L> load_scales(const std::byte* at) {
 
 // The integers of one sub-block, for kPanels panels and kTokens tokens: group by group of 4 along K,
 // so that a group's weights are read once for all tokens, and its activations once for all panels.
-template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
-class SubBlock {
- public:
-  using Sums = Dots<L, Panel::kLargest, Panel::kZero>;
+template <class L, class Panel, std::size_t kPanels, std::size_t kTokens, std::size_t kSub>
+struct SubBlock {
+  using Sums = Dots<L, Panel::Codes::kLargest, Panel::Codes::kZero>;
+  static constexpr std::size_t kGroups = 8 / Panel::kScales;
 
-  // `weights`: of the first panel's block; `x`: of the first token's block; `x_sum`: of the
-  // sub-block's activations, by token.
-  inline void run(const std::byte* weights, std::size_t panel_bytes, const std::int8_t* x,
-                  std::size_t x_stride, std::size_t sub, const IntLanes<L> (&x_sum)[kTokens]) {
+  Sums dots[kPanels][kTokens];
+
+  // `codes`: of the first panel's block; `x`: of the first token's; `x_sum`: of the sub-block's
+  // activations, by token.
+  [[gnu::always_inline]] inline void run(const std::byte* codes, std::size_t panel_bytes, const Int8Block* x, std::size_t x_stride,
+                                         const IntLanes<L> (&x_sum)[kTokens]) {
 #pragma GCC unroll 16
     for (std::size_t t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 16
       for (std::size_t p = 0; p < kPanels; ++p) dots[p][t].start(x_sum[t]);
     }
-    const auto* bytes = reinterpret_cast<const std::uint8_t*>(weights);
-#pragma GCC unroll 8
-    for (std::size_t group = 0; group < kByteGroups; ++group) {
+    unrolled<kGroups>([&](auto step) __attribute__((always_inline)) {
+      // The two groups that share bytes follow each other.
+      constexpr bool kInTurns = Panel::kHasNibbles && Panel::kScales == 1;
+      constexpr std::size_t kStep = step;
+      constexpr std::size_t kGroup = kInTurns ? kStep / 2 + kStep % 2 * 4 : kSub * kGroups + kStep;
+      constexpr bool kIsFull = (kStep + 1) % Sums::kTerms == 0 || kStep + 1 == kGroups;
       ByteLanes<L> u[kPanels];
-      const std::size_t at = (sub * kByteGroups + group) * 4 * kLaneCount;
 #pragma GCC unroll 16
-      for (std::size_t p = 0; p < kPanels; ++p) u[p] = ByteLanes<L>::load(bytes + p * panel_bytes + at);
-      const std::int8_t* group_x = x + 4 * (sub * kByteGroups + group);
-      if constexpr (Panel::kNibbles) {
-        ByteLanes<L> part[kPanels];
+      for (std::size_t p = 0; p < kPanels; ++p) u[p] = load_group<L, Panel, kGroup>(codes + p * panel_bytes);
 #pragma GCC unroll 16
-        for (std::size_t p = 0; p < kPanels; ++p) part[p] = low_nibbles(u[p]);
-        add(part, group_x, x_stride, 2 * group);
+      for (std::size_t t = 0; t < kTokens; ++t) {
 #pragma GCC unroll 16
-        for (std::size_t p = 0; p < kPanels; ++p) part[p] = high_nibbles(u[p]);
-        add(part, group_x + 16, x_stride, 2 * group + 1);
-      } else {
-        add(u, group_x, x_stride, group);
+        for (std::size_t p = 0; p < kPanels; ++p) {
+          dots[p][t].add(u[p], x[t * x_stride].values + 4 * kGroup);
+          if constexpr (kIsFull) dots[p][t].fold();
+        }
       }
-    }
-  }
-
-  Sums dots[kPanels][kTokens];
-
- private:
-  static constexpr std::size_t kGroups = 8 / Panel::kScales;
-  static constexpr std::size_t kByteGroups = Panel::kNibbles ? 4 : kGroups;
-
-  inline void add(const ByteLanes<L> (&u)[kPanels], const std::int8_t* x, std::size_t x_stride,
-                  std::size_t group) {
-    const bool is_full = (group + 1) % Sums::kTerms == 0 || group + 1 == kGroups;
-#pragma GCC unroll 16
-    for (std::size_t t = 0; t < kTokens; ++t) {
-#pragma GCC unroll 16
-      for (std::size_t p = 0; p < kPanels; ++p) {
-        dots[p][t].add(u[p], x + t * x_stride);
-        if (is_full) dots[p][t].fold();
-      }
-    }
+    });
   }
 };
 
 template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
 void integer_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
                   std::size_t token) noexcept {
-  constexpr std::size_t kScaleStep = Panel::kScaleBytes / Panel::kScales;
-  const std::size_t stride = call.q.stride;
-  const std::size_t first = stretch.begin / 32, last = stretch.end / 32;
-  const std::int8_t* x = call.q.values + token * stride;
-  const float* x_scales = call.q.scales + token * (stride / 32);
-  const std::int32_t* x_sums = call.q.sums + token * (stride / 16);
+  const std::size_t x_stride = call.q.stride, panel_bytes = call.panel_bytes;
+  const std::byte* weights = call.panels + panel * panel_bytes;
+  const std::byte* all_factors = weights + Panel::factors_at(call.in_width);
+  const std::byte* all_units = weights + Panel::units_at(call.in_width);
+  const Int8Block* all_x = call.q.row(token);
 
   Lanes<L> total[kPanels][kTokens];
 #pragma GCC unroll 16
@@ -227,31 +244,33 @@ void integer_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
       total[p][t] = load_sums<L>(call, stretch, panel + p, token + t);
     }
   }
-  const std::byte* block = call.panels + panel * call.panel_bytes + first * Panel::kBlockBytes;
-  for (std::size_t b = first; b < last; ++b, block += Panel::kBlockBytes) {
-#pragma GCC unroll 4
-    for (std::size_t sub = 0; sub < Panel::kScales; ++sub) {
+  const std::size_t last = stretch.end / dtype::kIntegerBlock;
+  for (std::size_t b = stretch.begin / dtype::kIntegerBlock; b < last; ++b) {
+    const std::byte* codes = weights + b * Panel::kCodeBytes;
+    const std::byte* factors = all_factors + b * Panel::kFactorBytes;
+    const std::byte* units = all_units + b / (dtype::kSuperBlock / dtype::kIntegerBlock) * Panel::kUnitBytes;
+    const Int8Block* x = all_x + b;
+    unrolled<Panel::kScales>([&](auto sub) __attribute__((always_inline)) {
       IntLanes<L> x_sum[kTokens];
 #pragma GCC unroll 16
       for (std::size_t t = 0; t < kTokens; ++t) {
-        const std::int32_t* sums = x_sums + t * (stride / 16) + 2 * b + sub;
-        x_sum[t] = IntLanes<L>::broadcast(Panel::kScales == 1 ? sums[0] + sums[1] : sums[0]);
+        const Int8Block& own = x[t * x_stride];
+        x_sum[t] = IntLanes<L>::broadcast(Panel::kScales == 1 ? own.sum : own.half_sums[sub]);
       }
-      SubBlock<L, Panel, kPanels, kTokens> products;
-      products.run(block + Panel::kWeightsAt, call.panel_bytes, x + 32 * b, stride, sub, x_sum);
+      SubBlock<L, Panel, kPanels, kTokens, sub> products;
+      products.run(codes, panel_bytes, x, x_stride, x_sum);
 
       Lanes<L> scale[kPanels], minima[kPanels];
 #pragma GCC unroll 16
       for (std::size_t p = 0; p < kPanels; ++p) {
-        const std::byte* scales = block + p * call.panel_bytes + sub * kScaleStep;
-        scale[p] = load_scales<L, typename Panel::Scale>(scales);
+        scale[p] = load_factors<L, Panel>(factors + p * panel_bytes, units + p * panel_bytes, 0, sub);
         if constexpr (Panel::kHasMinimum) {
-          minima[p] = load_scales<L, typename Panel::Scale>(scales + Panel::kScaleBytes);
+          minima[p] = load_factors<L, Panel>(factors + p * panel_bytes, units + p * panel_bytes, 1, sub);
         }
       }
 #pragma GCC unroll 16
       for (std::size_t t = 0; t < kTokens; ++t) {
-        const Lanes<L> x_scale = Lanes<L>::broadcast(x_scales[t * (stride / 32) + b]);
+        const Lanes<L> x_scale = Lanes<L>::broadcast(x[t * x_stride].scale);
 #pragma GCC unroll 16
         for (std::size_t p = 0; p < kPanels; ++p) {
           total[p][t] = fma(to_float(products.dots[p][t].total()), scale[p] * x_scale, total[p][t]);
@@ -260,7 +279,7 @@ void integer_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
           }
         }
       }
-    }
+    });
   }
 #pragma GCC unroll 16
   for (std::size_t p = 0; p < kPanels; ++p) {
@@ -354,26 +373,23 @@ void quantize(const float* x, std::size_t begin, std::size_t end, const Int8Rows
   for (std::size_t k = begin; k < end; k += 32) {
     const Lanes<L> first = Lanes<L>::load(x + k), second = Lanes<L>::load(x + k + 16);
     const float amax = largest(maximum(absolute(first), absolute(second)));
-    float* scale = out.scales + row * (out.stride / 32) + k / 32;
-    std::int8_t* values = out.values + row * out.stride + k;
-    std::int32_t* sums = out.sums + row * (out.stride / 16) + k / 16;
+    Int8Block& block = out.row(row)[k / 32];
 
     // A NaN is lost by comparisons but not by sums; an infinity is larger than all.
     if (sum((first - first) + (second - second)) != 0.0f) {
-      *scale = NAN;
-      std::memset(values, 0, 32);
-      sums[0] = sums[1] = 0;
+      block = {NAN, {0, 0}, 0, {}};
       continue;
     }
     const bool is_zero = amax < 1e-30f;
-    *scale = is_zero ? 0.0f : amax / 127.0f;
+    block.scale = is_zero ? 0.0f : amax / 127.0f;
     const Lanes<L> inverse = Lanes<L>::broadcast(is_zero ? 0.0f : 127.0f / amax);
     const Lanes<L> first_q = (first * inverse + rounder) - rounder;
     const Lanes<L> second_q = (second * inverse + rounder) - rounder;
-    first_q.store_bytes(values);
-    second_q.store_bytes(values + 16);
-    sums[0] = static_cast<std::int32_t>(sum(first_q));  // exact: whole and small
-    sums[1] = static_cast<std::int32_t>(sum(second_q));
+    first_q.store_bytes(block.values);
+    second_q.store_bytes(block.values + 16);
+    block.half_sums[0] = static_cast<std::int32_t>(sum(first_q));  // exact: whole and small
+    block.half_sums[1] = static_cast<std::int32_t>(sum(second_q));
+    block.sum = block.half_sums[0] + block.half_sums[1];
   }
 }
 

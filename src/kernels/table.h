@@ -13,13 +13,17 @@
 
 namespace kinglet::kernels {
 
-// Activations as the integer formats want them (rule 3): for each row, K int8 values, a scale for
-// each 32 of them, and their sum for each 16.
+// 32 activations along K as the integer formats want them (rule 3): x = scale * value.
+struct Int8Block {
+  float scale;
+  std::int32_t half_sums[2];  // of the first 16 values, of the others
+  std::int32_t sum;           // of all
+  std::int8_t values[32];
+};
 struct Int8Rows {
-  std::int8_t* values = nullptr;   // (T, K)
-  float* scales = nullptr;         // (T, K / 32)
-  std::int32_t* sums = nullptr;    // (T, K / 16)
-  std::size_t stride = 0;          // values from row to row, a multiple of 64; scales: stride / 32
+  Int8Block* blocks = nullptr;  // (T, K / 32)
+  std::size_t stride = 0;       // blocks from row to row
+  Int8Block* row(std::size_t t) const { return blocks + t * stride; }
 };
 
 // out[t][n] = sum over k of W[n][k] * x[t][k] + bias[n], for the rows n of some panels.

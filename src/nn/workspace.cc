@@ -60,10 +60,8 @@ Workspace::Buffers Workspace::lay_out(const Shape& shape, std::size_t tokens, st
                .angles = layout.rows(tokens, shape.head_width),
                .selected = layout.rows(wanted, shape.width),
                .logits = layout.rows(wanted, shape.vocabulary)};
-  out.int8.stride = round_up(widest, 64) + 64;
-  out.int8.values = layout.take<std::int8_t>(tokens * out.int8.stride);
-  out.int8.scales = layout.take<float>(tokens * out.int8.stride / 32);
-  out.int8.sums = layout.take<std::int32_t>(tokens * out.int8.stride / 16);
+  out.int8.stride = ceil_div(widest, 32) | 1;  // odd, as above
+  out.int8.blocks = layout.take<kernels::Int8Block>(tokens * out.int8.stride);
   if (math == Math::kBfloat) out.rounded = layout.rows(tokens, widest + widest % 2);
   out.bytes = layout.used();
   return out;

@@ -50,10 +50,7 @@ class Problem {
       : size_(size),
         weights_(random_values(size.out * size.in, 0.02f)),
         x_(random_values(size.tokens * size.in, 1)),
-        stride_(round_up(size.in, std::size_t{64})),
-        values_(size.tokens * stride_),
-        scales_(size.tokens * stride_ / 32),
-        sums_(size.tokens * stride_ / 16) {
+        blocks_(size.tokens * ceil_div(size.in, 32)) {
     pack();
   }
 
@@ -81,7 +78,7 @@ class Problem {
 
   void kernel(const kernels::Table& table, const Member& me, std::size_t tokens,
               std::span<float> out) {
-    const kernels::Int8Rows bytes = {values_.data(), scales_.data(), sums_.data(), stride_};
+    const kernels::Int8Rows bytes = {blocks_.data(), ceil_div(size_.in, 32)};
     if (is_integer()) {
       const Range rows = me.mine(tokens);
       for (std::size_t t = rows.begin; t < rows.end; ++t) {
@@ -142,10 +139,7 @@ class Problem {
 
   MatmulSize size_;
   std::vector<float> weights_, x_;  // (N, K), (T, K)
-  std::size_t stride_;
-  std::vector<std::int8_t> values_;
-  std::vector<float> scales_;
-  std::vector<std::int32_t> sums_;
+  std::vector<kernels::Int8Block> blocks_;
   std::size_t panel_bytes_ = 0;
   AlignedBytes panels_;
 };

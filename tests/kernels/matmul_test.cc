@@ -184,11 +184,9 @@ class Product {
 
   void quantize() {
     if (!is_integer()) return;
-    const std::size_t stride = round_up(in_, 64) + 64;
-    values_.resize(tokens_ * stride);
-    scales_.resize(tokens_ * stride / 32);
-    sums_.resize(tokens_ * stride / 16);
-    int8_ = {values_.data(), scales_.data(), sums_.data(), stride};
+    const std::size_t stride = ceil_div(in_, 32) + 1;
+    blocks_.resize(tokens_ * stride);
+    int8_ = {blocks_.data(), stride};
     for (std::size_t t = 0; t < tokens_; ++t) {
       scalar_table().quantize(x_.data() + t * x_stride(), 0, in_, int8_, t);
     }
@@ -218,9 +216,7 @@ class Product {
   Random random_;
   std::vector<std::byte> rows_, panels_;
   std::vector<float> bias_, x_, want_;  // want_: (T, out), without bias
-  std::vector<std::int8_t> values_;
-  std::vector<float> scales_;
-  std::vector<std::int32_t> sums_;
+  std::vector<kernels::Int8Block> blocks_;
   kernels::Int8Rows int8_;
 };
 
@@ -308,10 +304,8 @@ TEST_P(MatmulTest, ANotFiniteActivationCannotVanish) {
     const std::vector<std::byte> row = random_blocks(dtype, 256, random);
     std::vector<std::byte> panel(dtype::panel_bytes(dtype, 256));
     dtype::pack_panel(dtype, row.data(), 1, 256, panel.data());
-    std::vector<std::int8_t> values(256);
-    std::vector<float> scales(8);
-    std::vector<std::int32_t> sums(16);
-    const kernels::Int8Rows q = {values.data(), scales.data(), sums.data(), 256};
+    std::vector<kernels::Int8Block> blocks(8);
+    const kernels::Int8Rows q = {blocks.data(), blocks.size()};
     kernels().quantize(x.data(), 0, 256, q, 0);
     float out = 0;
     const Matmul call = {.panels = panel.data(), .panel_bytes = panel.size(), .out_width = 1,
@@ -405,31 +399,36 @@ TEST_P(MatmulTest, TheMultiplyAddOfRandomValuesIsFused) {
 
 // The int8 form of one row, by a table and by the definition.
 ::testing::AssertionResult check_quantize(const kernels::Table& table, std::span<const float> x) {
-  const std::size_t stride = round_up(x.size(), 64);
-  std::vector<std::int8_t> values(2 * stride, 99);
-  std::vector<float> scales(2 * stride / 32, kUntouched);
-  std::vector<std::int32_t> sums(2 * stride / 16, 99);
-  const kernels::Int8Rows rows = {values.data(), scales.data(), sums.data(), stride};
+  const std::size_t stride = x.size() / 32;
+  const kernels::Int8Block untouched = {kUntouched, {99, 99}, 99, {99}};
+  std::vector<kernels::Int8Block> blocks(2 * stride, untouched);
+  const kernels::Int8Rows rows = {blocks.data(), stride};
   for (std::size_t k = 0; k < x.size(); k += 32) {  // in parts, and as row 1
     table.quantize(x.data(), k, k + 32, rows, 1);
   }
   const Int8Activations want = int8_of(x);
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (values[stride + i] == want.q[i]) continue;
-    return ::testing::AssertionFailure()
-           << fmt::format("value {} ({:a}) is {}, want {}", i, x[i], values[stride + i], want.q[i]);
-  }
-  for (std::size_t i = 0; i < x.size() / 16; ++i) {
-    int sum = 0;
-    for (std::size_t j = 0; j < 16; ++j) sum += want.q[16 * i + j];
-    if (sums[stride / 16 + i] != sum) {
-      return ::testing::AssertionFailure() << "sum " << i << " is " << sums[stride / 16 + i];
+  std::vector<float> scales;
+  for (std::size_t b = 0; b < stride; ++b) {
+    const kernels::Int8Block& got = rows.row(1)[b];
+    int sums[2] = {0, 0};
+    for (std::size_t i = 0; i < 32; ++i) {
+      const int q = want.q[32 * b + i];
+      sums[i / 16] += q;
+      if (got.values[i] == q) continue;
+      return ::testing::AssertionFailure()
+             << fmt::format("value {} ({:a}) is {}, want {}", 32 * b + i, x[32 * b + i], got.values[i], q);
     }
+    if (got.half_sums[0] != sums[0] || got.half_sums[1] != sums[1] || got.sum != sums[0] + sums[1]) {
+      return ::testing::AssertionFailure() << fmt::format("block {}: sums are {}, {} and {}, want {} and {}", b,
+                                                          got.half_sums[0], got.half_sums[1], got.sum, sums[0], sums[1]);
+    }
+    scales.push_back(got.scale);
   }
-  if (values[0] != 99 || scales[0] != kUntouched || sums[0] != 99) {
+  for (std::size_t b = 0; b < stride; ++b) {
+    if (std::memcmp(rows.row(0) + b, &untouched, sizeof(untouched)) == 0) continue;
     return ::testing::AssertionFailure() << "another row was written";
   }
-  return same_bits({scales.data() + stride / 32, x.size() / 32}, want.scale);
+  return same_bits(scales, want.scale);
 }
 
 TEST_P(MatmulTest, TinyRowsBecomeInt8AsTheDefinitionSays) {

@@ -13,9 +13,13 @@ COMPARE = os.path.join(paths.ROOT, "tools", "bench", "compare.py")
 
 # Prints a row as llama-bench does, at the rate of its environment; -fa 1 doubles it.
 ROWS = """#!/bin/sh
-case "$*" in *"-r 1 -o jsonl"*) ;; *) exit 9 ;; esac
+case "$*" in --help) echo "  -d, --n-depth <n>"; exit ;; *"-r 1 -o json"*) ;; *) exit 9 ;; esac
 case "$*" in *"-fa 1"*) rate=40 ;; *"-fa 0"*) rate=20 ;; *) rate=60 ;; esac
-echo '{"n_prompt": 1, "avg_ts": '$rate'}'
+echo '[{"n_prompt": 1, "avg_ts": '$rate'}]'
+"""
+# A llama-bench without -d: to generate after a prompt has a name of its own.
+NO_DEPTH = """#!/bin/sh
+case "$*" in --help) ;; *"-d "*) exit 9 ;; *"-p 0 -n 0 -gp 64,4 "*) echo '[{"avg_ts": 8}]' ;; *) echo '[{"avg_ts": 4}]' ;; esac
 """
 
 
@@ -56,6 +60,12 @@ class Compare(unittest.TestCase):
         self.assertEqual(out.count("failed:"), 3)
         self.assertIn("| kinglet | 60.00 | 0 % |", out)
         self.compare("--kinglet", broken, "-p", "1", "-n", "0", code=1)
+
+    def test_an_engine_that_has_no_depth_is_asked_in_its_own_words(self):
+        out = json.loads(self.compare("--llama-bench", self.program("old", NO_DEPTH), "-p", "2", "-n", "4", "-d", "0,64",
+                                      "-o", "json"))
+        self.assertEqual([(r["test"], r["median"]) for r in out],
+                         [("pp2", 4), ("pp2 @ d64", None), ("tg4", 4), ("tg4 @ d64", 8)])
 
     def test_llama2c_and_calm_are_asked_for_generation_only_and_from_files_of_their_own(self):
         run = self.program("run", '#!/bin/sh\n[ "$OMP_NUM_THREADS" = 3 ] && echo "achieved tok/s: 12.5" >&2\n')

@@ -41,9 +41,7 @@ void time_matmul(benchmark::State& state, const kernels::Table* table, const Pro
   AlignedBytes weights(panels * panel_bytes);
   fill(weights.data(), weights.size());
   std::vector<float> x(problem.tokens * problem.in, 0.5f), out(problem.tokens * problem.out);
-  std::vector<std::int8_t> values(problem.tokens * problem.in);
-  std::vector<float> scales(problem.tokens * problem.in / 32);
-  std::vector<std::int32_t> sums(problem.tokens * problem.in / 16);
+  std::vector<kernels::Int8Block> blocks(problem.tokens * problem.in / 32);
   kernels::Matmul call = {.panels = weights.data(),
                           .panel_bytes = panel_bytes,
                           .out_width = problem.out,
@@ -52,7 +50,7 @@ void time_matmul(benchmark::State& state, const kernels::Table* table, const Pro
                           .tokens = problem.tokens,
                           .x = x.data(),
                           .x_stride = problem.in,
-                          .q = {values.data(), scales.data(), sums.data(), problem.in},
+                          .q = {blocks.data(), problem.in / 32},
                           .out = out.data(),
                           .out_stride = problem.out};
   for (std::size_t t = 0; t < problem.tokens; ++t) {
