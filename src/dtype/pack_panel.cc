@@ -109,17 +109,27 @@ unsigned load_code(const std::byte* block, std::size_t row, std::size_t i) {
   return code;
 }
 
-// Where block b of a panel has its factors and units of kind 0 (scales) or 1 (minima), of sub-block
-// `sub` and row `row`.
+// Where block b of a panel of width k has its parts; `kind` is 0 for scales, 1 for minima.
 template <class Panel>
-std::size_t factor_at(std::size_t k, std::size_t b, std::size_t kind, std::size_t sub, std::size_t row) {
-  using Stored = typename Panel::Factors::Stored;
-  return Panel::factors_at(k) + b * Panel::kFactorBytes + kind * Panel::kKindBytes + (sub * kLanes + row) * sizeof(Stored);
-}
-template <class Panel>
-std::size_t unit_at(std::size_t k, std::size_t b, std::size_t kind, std::size_t row) {
-  return Panel::units_at(k) + b / (kSuperBlock / kIntegerBlock) * Panel::kUnitBytes + (kind * kLanes + row) * sizeof(std::uint16_t);
-}
+class BlockPlaces {
+ public:
+  BlockPlaces(std::size_t k, std::size_t b)
+      : blocks_(std::min(kSuperBlocks, k / kIntegerBlock - b / kSuperBlocks * kSuperBlocks)),
+        super_(b / kSuperBlocks * Panel::super_bytes(kSuperBlocks)),
+        own_(b % kSuperBlocks) {}
+
+  std::size_t codes() const { return super_ + own_ * Panel::kCodeBytes; }
+  std::size_t factor(std::size_t kind, std::size_t sub, std::size_t row) const {
+    return super_ + blocks_ * Panel::kCodeBytes + own_ * Panel::kFactorBytes + kind * Panel::kKindBytes +
+           (sub * kLanes + row) * sizeof(typename Panel::Factors::Stored);
+  }
+  std::size_t unit(std::size_t kind, std::size_t row) const {
+    return super_ + blocks_ * (Panel::kCodeBytes + Panel::kFactorBytes) + (kind * kLanes + row) * sizeof(std::uint16_t);
+  }
+
+ private:
+  std::size_t blocks_, super_, own_;
+};
 
 template <class Stored>
 void store_factor(float value, std::byte* at) {
@@ -133,11 +143,12 @@ void store_factor(float value, std::byte* at) {
 
 // The factors of 32 values that begin at the i-th of `from`.
 template <class Panel, class Block>
-void store_factors(const Block& from, std::size_t i, std::size_t k, std::size_t b, std::size_t row, std::byte* panel) {
+void store_factors(const Block& from, std::size_t i, const BlockPlaces<Panel>& places, std::size_t row,
+                   std::byte* panel) {
   for (std::size_t sub = 0; sub < Panel::kScales; ++sub) {
     const std::size_t at = i / Block::kPerScale + sub;
-    std::byte* scale = panel + factor_at<Panel>(k, b, 0, sub, row);
-    std::byte* minimum = panel + factor_at<Panel>(k, b, 1, sub, row);
+    std::byte* scale = panel + places.factor(0, sub, row);
+    std::byte* minimum = panel + places.factor(1, sub, row);
     if constexpr (Panel::Factors::kHasUnits) {
       *scale = static_cast<std::byte>(from.scale_factor[at]);
       if constexpr (Panel::kHasMinimum) *minimum = static_cast<std::byte>(from.minimum_factor[at]);
@@ -151,12 +162,12 @@ void store_factors(const Block& from, std::size_t i, std::size_t k, std::size_t 
 
 // Minima are taken off, so their unit is negative.
 template <class Panel, class Block>
-void store_units(const Block& from, std::size_t k, std::size_t b, std::size_t row, std::byte* panel) {
+void store_units(const Block& from, const BlockPlaces<Panel>& places, std::size_t row, std::byte* panel) {
   constexpr std::uint16_t kSign = 0x8000;
-  std::memcpy(panel + unit_at<Panel>(k, b, 0, row), &from.d, sizeof(from.d));
+  std::memcpy(panel + places.unit(0, row), &from.d, sizeof(from.d));
   if constexpr (Panel::kHasMinimum) {
     const auto negative = static_cast<std::uint16_t>(from.dmin ^ kSign);
-    std::memcpy(panel + unit_at<Panel>(k, b, 1, row), &negative, sizeof(negative));
+    std::memcpy(panel + places.unit(1, row), &negative, sizeof(negative));
   }
 }
 
@@ -171,11 +182,12 @@ void pack_direct(const std::byte* row_data, std::size_t k, std::byte* panel) {
   const std::size_t bytes_of_row = k / kIntegerBlock * Format::kBytes;
   for (std::size_t b = 0; b < k / kIntegerBlock; ++b) {
     const std::byte* source = row_data + b * Format::kBytes;
-    std::byte* codes = panel + b * Panel::kCodeBytes;
+    const BlockPlaces<Panel> places(k, b);
+    std::byte* codes = panel + places.codes();
     for (std::size_t row = 0; row < kLanes; ++row, source += bytes_of_row) {
-      std::memcpy(panel + factor_at<Panel>(k, b, 0, 0, row), source + kFrom.scale_at, 2);
+      std::memcpy(panel + places.factor(0, 0, row), source + kFrom.scale_at, 2);
       if constexpr (Panel::kHasMinimum) {
-        std::memcpy(panel + factor_at<Panel>(k, b, 1, 0, row), source + kFrom.minimum_at, 2);
+        std::memcpy(panel + places.factor(1, 0, row), source + kFrom.minimum_at, 2);
       }
       for (std::size_t group = 0; group < kGroups; ++group) {
         store_word(load_word(source + kFrom.codes_at + 4 * group) ^ kFrom.flip, codes + (group * kLanes + row) * 4);
@@ -200,11 +212,11 @@ void pack_integers(const std::byte* row_data, std::size_t rows, std::size_t k, s
     const std::byte* source = row_data + row * bytes_of_row;
     for (std::size_t at = 0; at < k; at += Block::kCount, source += Format::kBytes) {
       const Block block = Format::read(source);
-      if constexpr (Panel::Factors::kHasUnits) store_units<Panel>(block, k, at / kIntegerBlock, row, panel);
       for (std::size_t i = 0; i < Block::kCount; i += kIntegerBlock) {
-        const std::size_t b = (at + i) / kIntegerBlock;
-        store_codes<Panel>(block.u + i, row, panel + b * Panel::kCodeBytes);
-        store_factors<Panel>(block, i, k, b, row, panel);
+        const BlockPlaces<Panel> places(k, (at + i) / kIntegerBlock);
+        store_codes<Panel>(block.u + i, row, panel + places.codes());
+        store_factors<Panel>(block, i, places, row, panel);
+        if constexpr (Panel::Factors::kHasUnits) store_units<Panel>(block, places, row, panel);
       }
     }
   }
@@ -212,10 +224,11 @@ void pack_integers(const std::byte* row_data, std::size_t rows, std::size_t k, s
 
 // Kind 0 or 1 of a row's factors, times its unit.
 template <class Panel>
-float load_factor(const std::byte* panel, std::size_t k, std::size_t b, std::size_t kind, std::size_t sub, std::size_t row) {
-  const std::byte* at = panel + factor_at<Panel>(k, b, kind, sub, row);
+float load_factor(const std::byte* panel, const BlockPlaces<Panel>& places, std::size_t kind, std::size_t sub,
+                  std::size_t row) {
+  const std::byte* at = panel + places.factor(kind, sub, row);
   if constexpr (Panel::Factors::kHasUnits) {
-    return load_half(panel + unit_at<Panel>(k, b, kind, row)) * static_cast<float>(static_cast<std::int8_t>(load_byte(at)));
+    return load_half(panel + places.unit(kind, row)) * static_cast<float>(static_cast<std::int8_t>(load_byte(at)));
   } else if constexpr (sizeof(typename Panel::Factors::Stored) == sizeof(float)) {
     return std::bit_cast<float>(load_word(at));
   } else {
@@ -228,11 +241,12 @@ void unpack_integer_row(const std::byte* panel, std::size_t row, std::size_t k, 
   using Panel = typename Entry::Panel;
   constexpr std::size_t kPerScale = kIntegerBlock / Panel::kScales;
   for (std::size_t at = 0; at < k; at += kPerScale) {
-    const std::size_t b = at / kIntegerBlock, first = at % kIntegerBlock;
-    const float scale = load_factor<Panel>(panel, k, b, 0, first / kPerScale, row);
-    const float minimum = Panel::kHasMinimum ? load_factor<Panel>(panel, k, b, 1, first / kPerScale, row) : 0.0f;
+    const BlockPlaces<Panel> places(k, at / kIntegerBlock);
+    const std::size_t first = at % kIntegerBlock;
+    const float scale = load_factor<Panel>(panel, places, 0, first / kPerScale, row);
+    const float minimum = Panel::kHasMinimum ? load_factor<Panel>(panel, places, 1, first / kPerScale, row) : 0.0f;
     for (std::size_t i = 0; i < kPerScale; ++i) {
-      const unsigned code = load_code<Panel>(panel + b * Panel::kCodeBytes, row, first + i);
+      const unsigned code = load_code<Panel>(panel + places.codes(), row, first + i);
       const float product = scale * static_cast<float>(Panel::Codes::integer(code));
       out[at + i] = Panel::kHasMinimum ? product + minimum : product;
     }

@@ -7,8 +7,8 @@
 // one per row, as the processors multiply them; an odd K ends with zeros.
 //
 // Integer formats: a weight is a code of a few bits, w = scale * (u - zero) + minimum with u the code or
-// what the format's table says for it. Three parts, one after the other, so that the codes' loads are
-// aligned:
+// what the format's table says for it. A panel is read front to back, and its codes in whole cache lines:
+// for each super-block of 256 along K (the last one may be shorter) three parts
 //   codes    for each block of 32 along K the bits of the codes, in the planes that they add up to, the
 //            lowest first. Group j is the values k = 4j .. 4j + 3, 64 bytes row by row.
 //     8 bits   the groups 0 to 7
@@ -17,8 +17,8 @@
 //     1 bit    64 bytes: group j in bit j
 //   factors  for each block: kScales x 16 of the scales, one per row and sub-block of 32 / kScales; then
 //            the same of the minima, where the format has them
-//   units    where the factors are whole numbers: for each 256 along K 16 f16 that the scales' factors
-//            are multiplied by, and 16 for those of the minima
+//   units    where the factors are whole numbers: 16 f16 that the scales' are multiplied by, and 16 for
+//            those of the minima
 
 #include <array>
 #include <cstddef>
@@ -28,7 +28,8 @@ namespace kinglet::dtype {
 
 constexpr std::size_t kLanes = 16;          // rows of a panel
 constexpr std::size_t kIntegerBlock = 32;   // of K, in every integer format
-constexpr std::size_t kSuperBlock = 256;    // of K, in those whose factors have units
+constexpr std::size_t kSuperBlock = 256;
+constexpr std::size_t kSuperBlocks = kSuperBlock / kIntegerBlock;  // blocks of a whole one
 
 template <class Value>  // float; std::uint16_t tagged by the two structs below
 struct FloatPanel {
@@ -102,13 +103,14 @@ struct IntegerPanel {
   static constexpr std::size_t kFactorBytes = kKinds * kKindBytes;
   static constexpr std::size_t kUnitBytes = Factors::kHasUnits ? kKinds * kLanes * sizeof(std::uint16_t) : 0;
 
-  static constexpr std::size_t factors_at(std::size_t k) { return k / kIntegerBlock * kCodeBytes; }
-  static constexpr std::size_t units_at(std::size_t k) {
-    return factors_at(k) + k / kIntegerBlock * kFactorBytes;
+  // Of a super-block of so many blocks.
+  static constexpr std::size_t super_bytes(std::size_t blocks) {
+    constexpr std::size_t kLine = 64;
+    return (blocks * (kCodeBytes + kFactorBytes) + kUnitBytes + kLine - 1) / kLine * kLine;
   }
   static constexpr std::size_t bytes(std::size_t k) {
-    constexpr std::size_t kAlignment = 64;
-    return (units_at(k) + k / kSuperBlock * kUnitBytes + kAlignment - 1) / kAlignment * kAlignment;
+    const std::size_t rest = k % kSuperBlock / kIntegerBlock;
+    return k / kSuperBlock * super_bytes(kSuperBlocks) + (rest > 0 ? super_bytes(rest) : 0);
   }
 };
 

@@ -227,14 +227,69 @@ struct SubBlock {
   }
 };
 
+// Where the parts of the first panel's block are, and the first token's activations.
+struct BlockParts {
+  const std::byte *codes, *factors, *units;
+  const Int8Block* x;
+};
+
+// Adds one block's products to the sums.
+template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
+[[gnu::always_inline]] inline void integer_block(const Matmul& call, const BlockParts& at, Lanes<L> (&total)[kPanels][kTokens]) {
+  const std::size_t x_stride = call.q.stride, panel_bytes = call.panel_bytes;
+  unrolled<Panel::kScales>([&](auto sub) __attribute__((always_inline)) {
+    IntLanes<L> x_sum[kTokens];
+#pragma GCC unroll 16
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      const Int8Block& own = at.x[t * x_stride];
+      x_sum[t] = IntLanes<L>::broadcast(Panel::kScales == 1 ? own.sum : own.half_sums[sub]);
+    }
+    SubBlock<L, Panel, kPanels, kTokens, sub> products;
+    products.run(at.codes, panel_bytes, at.x, x_stride, x_sum);
+
+    Lanes<L> scale[kPanels], minima[kPanels];
+#pragma GCC unroll 16
+    for (std::size_t p = 0; p < kPanels; ++p) {
+      const std::byte *factors = at.factors + p * panel_bytes, *units = at.units + p * panel_bytes;
+      scale[p] = load_factors<L, Panel>(factors, units, 0, sub);
+      if constexpr (Panel::kHasMinimum) minima[p] = load_factors<L, Panel>(factors, units, 1, sub);
+    }
+#pragma GCC unroll 16
+    for (std::size_t t = 0; t < kTokens; ++t) {
+      const Lanes<L> x_scale = Lanes<L>::broadcast(at.x[t * x_stride].scale);
+#pragma GCC unroll 16
+      for (std::size_t p = 0; p < kPanels; ++p) {
+        total[p][t] = fma(to_float(products.dots[p][t].total()), scale[p] * x_scale, total[p][t]);
+        if constexpr (Panel::kHasMinimum) {
+          total[p][t] = fma(to_float(x_sum[t]), minima[p] * x_scale, total[p][t]);
+        }
+      }
+    }
+  });
+}
+
+// Asks for what a single token's pass over the weights comes to next: processors look ahead themselves,
+// but not far enough. `offset`: from the panel's begin.
+template <class Panel, std::size_t kPanels>
+inline void prefetch_weights(const Matmul& call, const std::byte* panel, std::size_t offset) {
+  constexpr std::size_t kAhead = 4096, kLine = 64;
+  offset += kAhead;
+  if (offset >= call.panel_bytes) offset += (kPanels - 1) * call.panel_bytes;  // these panels' end: the next
+#pragma GCC unroll 16
+  for (std::size_t p = 0; p < kPanels; ++p) {
+#pragma GCC unroll 16
+    for (std::size_t line = 0; line < Panel::kCodeBytes + Panel::kFactorBytes; line += kLine) {
+      __builtin_prefetch(panel + p * call.panel_bytes + offset + line);
+    }
+  }
+}
+
 template <class L, class Panel, std::size_t kPanels, std::size_t kTokens>
 void integer_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
                   std::size_t token) noexcept {
-  const std::size_t x_stride = call.q.stride, panel_bytes = call.panel_bytes;
-  const std::byte* weights = call.panels + panel * panel_bytes;
-  const std::byte* all_factors = weights + Panel::factors_at(call.in_width);
-  const std::byte* all_units = weights + Panel::units_at(call.in_width);
-  const Int8Block* all_x = call.q.row(token);
+  constexpr std::size_t kBlock = dtype::kIntegerBlock, kSuper = dtype::kSuperBlock;
+  const std::byte* weights = call.panels + panel * call.panel_bytes;
+  const Int8Block* x = call.q.row(token);
 
   Lanes<L> total[kPanels][kTokens];
 #pragma GCC unroll 16
@@ -244,42 +299,19 @@ void integer_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
       total[p][t] = load_sums<L>(call, stretch, panel + p, token + t);
     }
   }
-  const std::size_t last = stretch.end / dtype::kIntegerBlock;
-  for (std::size_t b = stretch.begin / dtype::kIntegerBlock; b < last; ++b) {
-    const std::byte* codes = weights + b * Panel::kCodeBytes;
-    const std::byte* factors = all_factors + b * Panel::kFactorBytes;
-    const std::byte* units = all_units + b / (dtype::kSuperBlock / dtype::kIntegerBlock) * Panel::kUnitBytes;
-    const Int8Block* x = all_x + b;
-    unrolled<Panel::kScales>([&](auto sub) __attribute__((always_inline)) {
-      IntLanes<L> x_sum[kTokens];
-#pragma GCC unroll 16
-      for (std::size_t t = 0; t < kTokens; ++t) {
-        const Int8Block& own = x[t * x_stride];
-        x_sum[t] = IntLanes<L>::broadcast(Panel::kScales == 1 ? own.sum : own.half_sums[sub]);
+  for (std::size_t begin = stretch.begin; begin < stretch.end; begin += kSuper) {
+    const std::size_t blocks = std::min(kSuper, stretch.end - begin) / kBlock;
+    const std::byte* codes = weights + begin / kSuper * Panel::super_bytes(kSuper / kBlock);
+    const std::byte* factors = codes + blocks * Panel::kCodeBytes;
+    const std::byte* units = factors + blocks * Panel::kFactorBytes;
+    for (std::size_t b = 0; b < blocks; ++b) {
+      if constexpr (kTokens == 1) {
+        prefetch_weights<Panel, kPanels>(call, weights, static_cast<std::size_t>(codes - weights) +
+                                         b * (Panel::kCodeBytes + Panel::kFactorBytes));
       }
-      SubBlock<L, Panel, kPanels, kTokens, sub> products;
-      products.run(codes, panel_bytes, x, x_stride, x_sum);
-
-      Lanes<L> scale[kPanels], minima[kPanels];
-#pragma GCC unroll 16
-      for (std::size_t p = 0; p < kPanels; ++p) {
-        scale[p] = load_factors<L, Panel>(factors + p * panel_bytes, units + p * panel_bytes, 0, sub);
-        if constexpr (Panel::kHasMinimum) {
-          minima[p] = load_factors<L, Panel>(factors + p * panel_bytes, units + p * panel_bytes, 1, sub);
-        }
-      }
-#pragma GCC unroll 16
-      for (std::size_t t = 0; t < kTokens; ++t) {
-        const Lanes<L> x_scale = Lanes<L>::broadcast(x[t * x_stride].scale);
-#pragma GCC unroll 16
-        for (std::size_t p = 0; p < kPanels; ++p) {
-          total[p][t] = fma(to_float(products.dots[p][t].total()), scale[p] * x_scale, total[p][t]);
-          if constexpr (Panel::kHasMinimum) {
-            total[p][t] = fma(to_float(x_sum[t]), minima[p] * x_scale, total[p][t]);
-          }
-        }
-      }
-    });
+      integer_block<L, Panel>(call, {codes + b * Panel::kCodeBytes, factors + b * Panel::kFactorBytes, units,
+                                     x + begin / kBlock + b}, total);
+    }
   }
 #pragma GCC unroll 16
   for (std::size_t p = 0; p < kPanels; ++p) {
