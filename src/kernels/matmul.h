@@ -64,15 +64,16 @@ inline void store_sums(const Matmul& call, const Stretch& k, std::size_t panel, 
 
 // --- float weights ----------------------------------------------------------------------------
 
-template <class L, class Panel>
+// Of 16 rows at k. kPart: which of a pair along K that is, where the panel has pairs.
+template <class L, class Panel, std::size_t kPart>
 inline Lanes<L> load_weights(const std::byte* panel, std::size_t k) {
   if constexpr (std::is_base_of_v<dtype::F32Panel, Panel>) {
     return Lanes<L>::load(reinterpret_cast<const float*>(panel) + k * kLaneCount);
   } else if constexpr (std::is_base_of_v<dtype::F16Panel, Panel>) {
     return Lanes<L>::load_half(reinterpret_cast<const std::uint16_t*>(panel) + k * kLaneCount);
   } else {
-    const auto* pairs = reinterpret_cast<const std::uint32_t*>(panel) + k / 2 * kLaneCount;
-    return k % 2 == 0 ? Lanes<L>::load_bfloat_first(pairs) : Lanes<L>::load_bfloat_second(pairs);
+    const auto* pairs = reinterpret_cast<const std::uint32_t*>(panel) + (k - kPart) / 2 * kLaneCount;
+    return kPart == 0 ? Lanes<L>::load_bfloat_first(pairs) : Lanes<L>::load_bfloat_second(pairs);
   }
 }
 
@@ -92,12 +93,12 @@ struct Tile {
   }
 };
 
-template <class L, class Panel, class Steps, std::size_t kPanels, std::size_t kTokens>
+template <class L, class Panel, class Steps, std::size_t kPart, std::size_t kPanels, std::size_t kTokens>
 inline void float_step(const Matmul& call, const std::byte* weights, const float* x, std::size_t k,
                        Tile<L, kPanels, kTokens>& block) {
   Lanes<L> w[kPanels];
 #pragma GCC unroll 16
-  for (std::size_t p = 0; p < kPanels; ++p) w[p] = load_weights<L, Panel>(weights + p * call.panel_bytes, k);
+  for (std::size_t p = 0; p < kPanels; ++p) w[p] = load_weights<L, Panel, kPart>(weights + p * call.panel_bytes, k);
 #pragma GCC unroll 16
   for (std::size_t t = 0; t < kTokens; ++t) {
     const Lanes<L> value = Lanes<L>::broadcast(x[t * call.x_stride + k]);
@@ -127,12 +128,12 @@ void float_tile(const Matmul& call, const Stretch& stretch, std::size_t panel,
       std::size_t k = begin;
       // Steps that take the second first find a zero after an odd end.
       for (; k + 1 < end + kFirst; k += 2) {
-        float_step<L, Panel, Steps>(call, weights, x, k + kFirst, block);
-        float_step<L, Panel, Steps>(call, weights, x, k + 1 - kFirst, block);
+        float_step<L, Panel, Steps, kFirst>(call, weights, x, k + kFirst, block);
+        float_step<L, Panel, Steps, 1 - kFirst>(call, weights, x, k + 1 - kFirst, block);
       }
-      if (k < end) float_step<L, Panel, Steps>(call, weights, x, k, block);
+      if (k < end) float_step<L, Panel, Steps, 0>(call, weights, x, k, block);
     } else {
-      for (std::size_t k = begin; k < end; ++k) float_step<L, Panel, Steps>(call, weights, x, k, block);
+      for (std::size_t k = begin; k < end; ++k) float_step<L, Panel, Steps, 0>(call, weights, x, k, block);
     }
     total.each([&](Lanes<L>& sum, std::size_t p, std::size_t t) { sum = Steps::add(sum, block.sum[p][t]); });
   }
@@ -355,12 +356,18 @@ inline void token_tiles(const Matmul& call, const Stretch& stretch, std::size_t 
   }
 }
 
+template <class L, class Panel>
+constexpr std::size_t gemv_panels() {
+  if constexpr (Panel::kInteger) return L::kIntegerGemvPanels;
+  else return sizeof(typename Panel::Stored) == 2 ? L::kGemvPanelsOf16Bits : L::kGemvPanels;
+}
+
 // One token: the weights are read once and nothing is worth keeping, but some panels go together to
 // cover the latency of the multiply-add.
 template <class L, class Product>
 void matvec(const Matmul& call, std::size_t begin, std::size_t end) noexcept {
   using Panel = typename Product::Panel;
-  constexpr std::size_t kPanels = Panel::kInteger ? L::kIntegerGemvPanels : L::kGemvPanels;
+  constexpr std::size_t kPanels = gemv_panels<L, Panel>();
   const Stretch whole = {0, call.in_width};
   std::size_t panel = begin;
   for (; panel + kPanels <= end; panel += kPanels) Product::template tile<kPanels, 1>(call, whole, panel, 0);
