@@ -169,12 +169,30 @@ inline std::uint32_t bfloat_bits(float x) {
   return (is_nan ? bits | 0x00400000u : bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16;
 }
 
+#if defined(__AVX512BF16__)
+// The same for 16 lanes. Not vcvtneps2bf16: that takes a subnormal for zero before it rounds, and the
+// largest of them round up to a normal number.
+inline __m256i bfloats_of(__m512 x) {
+  const __m512i bits = _mm512_castps_si512(x);
+  const __m512i is_odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
+  const __m512i rounded = _mm512_add_epi32(bits, _mm512_add_epi32(is_odd, _mm512_set1_epi32(0x7FFF)));
+  const __mmask16 is_nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
+  const __m512i quiet = _mm512_mask_or_epi32(rounded, is_nan, bits, _mm512_set1_epi32(0x00400000));
+  return _mm512_cvtepi32_epi16(_mm512_srli_epi32(quiet, 16));
+}
+#endif
+
 // Values [begin, end) of a row, as this level's matmul_bfloat wants them: pairs of bf16 in one word, or
 // the rounded numbers as floats. `begin` is even; after an odd `end` comes a zero.
 template <class L>
 void round_bfloat(const float* x, std::size_t begin, std::size_t end, float* row) noexcept {
   if constexpr (multiplies_pairs<L>()) {
     std::size_t k = begin;
+#if defined(__AVX512BF16__)
+    for (; k + kLaneCount <= end; k += kLaneCount) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(row + k / 2), bfloats_of(_mm512_loadu_ps(x + k)));
+    }
+#endif
     for (; k + 1 < end; k += 2) row[k / 2] = std::bit_cast<float>(bfloat_bits(x[k + 1]) << 16 | bfloat_bits(x[k]));
     if (k < end) row[k / 2] = std::bit_cast<float>(bfloat_bits(x[k]));
   } else {

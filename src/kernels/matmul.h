@@ -380,9 +380,8 @@ void multiply(const Matmul& call, std::size_t begin, std::size_t end) noexcept {
   if (call.tokens == 1) return matvec<L, Product>(call, begin, end);
   constexpr std::size_t kPanels = Panel::kInteger ? L::kIntegerPanels : L::kPanels;
   constexpr std::size_t kTokens = Panel::kInteger ? L::kIntegerTokens : L::kTokens;
-  // A stretch of so many tokens' activations fills half of a second cache of 512 KiB.
-  constexpr std::size_t kTokenBlock = 128;
-  constexpr std::size_t kStretch = Panel::kInteger ? 4 * kFloatBlock : 2 * kFloatBlock;
+  // The activations of so many tokens and so long a stretch fill half of a second cache of 1 MiB.
+  constexpr std::size_t kTokenBlock = 128, kStretch = 4 * kFloatBlock;
 
   for (std::size_t token = 0; token < call.tokens; token += kTokenBlock) {
     const std::size_t last = std::min(token + kTokenBlock, call.tokens);
