@@ -82,6 +82,7 @@ Json to_json(const BenchedModel& model, const BenchResult& result, const Limits&
           {"limit_memory_gbps", limits.memory_gbps},
           {"limit_cache_gbps", limits.cache_gbps},
           {"limit_float_gflops", limits.float_gflops},
+          {"limit_bfloat_gflops", limits.bfloat_gflops},
           {"limit_int8_gops", limits.int8_gops},
           {"peak_memory", result.peak_memory_bytes},
           {"samples_ns", samples},
@@ -156,9 +157,10 @@ class MarkdownWriter final : public BenchWriter {
   void end() override {
     for (const auto& [threads, l] : limits_) {
       print_line(fmt::format(
-          "\n{} thread{}: memory {:.1f} GB/s, cache {:.1f} GB/s, floats {:.0f} GFLOP/s, bytes {:.0f} "
-          "GOP/s",
-          threads, threads == 1 ? "" : "s", l.memory_gbps, l.cache_gbps, l.float_gflops, l.int8_gops));
+          "\n{} thread{}: memory {:.1f} GB/s, cache {:.1f} GB/s, floats {:.0f} GFLOP/s, bf16 {:.0f} "
+          "GFLOP/s, bytes {:.0f} GOP/s",
+          threads, threads == 1 ? "" : "s", l.memory_gbps, l.cache_gbps, l.float_gflops,
+          l.bfloat_gflops, l.int8_gops));
     }
     if (limits_.empty()) return;
     const Limits::Host& host = limits_.begin()->second.host;

@@ -84,9 +84,9 @@ void print_report(const Profile& profile) {
     const Limits& limits = phase.limits;
     print_phase(phase);
     print_line(fmt::format("\nlimits of {} thread{}: memory {:.1f} GB/s, cache {:.1f} GB/s, floats {:.1f} GFLOP/s, "
-                           "bytes {:.1f} GOP/s",
+                           "bf16 {:.1f} GFLOP/s, bytes {:.1f} GOP/s",
                            phase.threads, phase.threads == 1 ? "" : "s", limits.memory_gbps,
-                           limits.cache_gbps, limits.float_gflops, limits.int8_gops));
+                           limits.cache_gbps, limits.float_gflops, limits.bfloat_gflops, limits.int8_gops));
   }
 }
 
@@ -100,6 +100,7 @@ Json json_of(const Profile::Line& line) {
           {"cache_bytes", line.cost.cache_bytes},
           {"activation_bytes", line.cost.activation_bytes},
           {"float_operations", line.cost.float_operations},
+          {"bfloat_operations", line.cost.bfloat_operations},
           {"int8_operations", line.cost.int8_operations},
           {"gbps", line.gbps()},
           {"gops", line.gops()},
@@ -123,6 +124,7 @@ Json json_of(const Profile::Phase& phase) {
                 {{"memory_gbps", phase.limits.memory_gbps},
                  {"cache_gbps", phase.limits.cache_gbps},
                  {"float_gflops", phase.limits.float_gflops},
+                 {"bfloat_gflops", phase.limits.bfloat_gflops},
                  {"int8_gops", phase.limits.int8_gops}}},
                {"operations", Json::array()},
                {"layers", Json::array()}};

@@ -8,11 +8,13 @@
 // each (aarch64). The sums are named by constants, not by a loop's variable: else they would lie in
 // memory, and each step would be paid for by a store. No two may be equal, or one is made of both.
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
 
+#include "kernels/bfloat.h"
 #include "kernels/dots.h"
 #include "kernels/lanes.h"
 #include "kernels/table.h"
@@ -108,13 +110,41 @@ float peak_dot_int8(std::size_t rounds) noexcept {
   return dot_rounds<L>(rounds, std::make_index_sequence<sums_in<L>(kDotRegisters)>());
 }
 
+#if defined(__AVX512BF16__)
+// Pairs of bf16, 1/2 and 1/4: s = s + 3/8, which stays where it gets too large.
+template <std::size_t... kSum>
+inline float bfloat_rounds(std::size_t rounds, std::index_sequence<kSum...>) {
+  __m512 sums[] = {_mm512_set1_ps(static_cast<float>(kSum))...};
+  const __m512i pairs = _mm512_set1_epi32(0x3E803F00), ones = _mm512_set1_epi32(0x3F003F00);
+  for (std::size_t round = 0; round < rounds; ++round) {
+    ((sums[kSum] = _mm512_dpbf16_ps(sums[kSum], std::bit_cast<__m512bh>(pairs), std::bit_cast<__m512bh>(ones))), ...);
+  }
+  __m512 total = _mm512_setzero_ps();
+  ((total = _mm512_add_ps(total, sums[kSum])), ...);
+  return _mm512_cvtss_f32(total);
+}
+template <class L>
+float peak_dot_bfloat(std::size_t rounds) noexcept {
+  return bfloat_rounds(rounds, std::make_index_sequence<kFmaRegisters>());
+}
+#endif
+
+template <class L>
+constexpr Peak bfloat_peak() {
+#if defined(__AVX512BF16__)
+  if constexpr (multiplies_pairs<L>()) return {peak_dot_bfloat<L>, 4 * kLaneCount * kFmaRegisters};
+#endif
+  return {};
+}
+
 template <class L>
 constexpr Peaks make_peaks() {
   constexpr std::size_t kOperations = 2 * kLaneCount;  // of an fma of sixteen lanes
   return {.read = peak_read<L>,
           .fma = {peak_fma<L>, kOperations * sums_in<L>(kFmaRegisters)},
           .dot_int8 = {peak_dot_int8<L>,
-                       4 * kOperations * kDotTerms<L> * sums_in<L>(kDotRegisters)}};
+                       4 * kOperations * kDotTerms<L> * sums_in<L>(kDotRegisters)},
+          .dot_bfloat = bfloat_peak<L>()};
 }
 
 }  // namespace kinglet::kernels

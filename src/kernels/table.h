@@ -95,6 +95,7 @@ struct Peak {
 struct Peaks {
   float (*read)(const float* x, std::size_t n) noexcept;  // n a multiple of 64
   Peak fma, dot_int8;
+  Peak dot_bfloat;  // none where bf16 are multiplied as floats
 };
 
 struct Table {

@@ -25,6 +25,7 @@ Cost& Cost::operator+=(const Cost& other) {
   weight_bytes += other.weight_bytes;
   cache_bytes += other.cache_bytes;
   float_operations += other.float_operations;
+  bfloat_operations += other.bfloat_operations;
   int8_operations += other.int8_operations;
   activation_bytes += other.activation_bytes;
   return *this;
@@ -32,6 +33,11 @@ Cost& Cost::operator+=(const Cost& other) {
 
 bool multiplies_bytes(DType dtype) {
   return is_integer_entry(dtype, static_cast<dtype::WeightFormats*>(nullptr));
+}
+
+double& operations_of(Cost& cost, DType dtype, Math math) {
+  if (multiplies_bytes(dtype)) return cost.int8_operations;
+  return dtype == DType::kBF16 && math == Math::kBfloat ? cost.bfloat_operations : cost.float_operations;
 }
 
 double bytes_of_value(nn::CacheType cache) {
@@ -51,7 +57,7 @@ Cost cost_of(const arch::Model& model, const PassSize& pass, nn::CacheType cache
     if (rows == 0) continue;
     cost.weight_bytes += static_cast<double>(matrix.bytes);
     const double products = 2.0 * static_cast<double>(matrix.out * matrix.in * rows);
-    (multiplies_bytes(matrix.dtype) ? cost.int8_operations : cost.float_operations) += products;
+    operations_of(cost, matrix.dtype, model.math()) += products;
   }
   const std::size_t positions = pass.past + pass.rows;
   cost.cache_bytes = static_cast<double>(s.layers * 2 * s.kv_heads * s.head_width * positions) *
@@ -70,6 +76,7 @@ Bound bound_of_step(const Cost& cost, double pass_bytes, const Limits& limits) {
   const bool fits = limits.cache_gbps > 0 && pass_bytes <= static_cast<double>(limits.cache_bytes);
   const double reading = cost.streamed() / (fits ? limits.cache_gbps : limits.memory_gbps) * 1e-9;
   const double computing = (cost.float_operations / limits.float_gflops +
+                            cost.bfloat_operations / limits.bfloat_gflops +
                             cost.int8_operations / limits.int8_gops) * 1e-9;
   if (computing > reading) return {computing, "compute"};
   if (reading == 0) return {};

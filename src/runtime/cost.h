@@ -8,7 +8,8 @@
 //   weights   the bytes of every matrix once, as packed; the embedding only where it is the head too
 //   cache     L * 2 * G * d * (P + T) values, once: the keys and values of all positions
 //   products  2 * N * K for each matrix and row: T rows, but W of the head and none of an embedding
-//             that is only looked up; integer formats multiply bytes, the others floats
+//             that is only looked up; integer formats multiply bytes, bf16 with `--math bf16` bf16, the
+//             others floats
 //   attention L * 4 * H * d * (P + 1 + ... + P + T): scores, and the sum of values, in floats
 //
 // A sliding window is not taken into account, nor is all that is linear in D: norms, rotation, SiLU.
@@ -30,16 +31,18 @@ struct PassSize {
 
 struct Cost {
   double weight_bytes = 0, cache_bytes = 0;  // read
-  double float_operations = 0, int8_operations = 0;
+  double float_operations = 0, bfloat_operations = 0, int8_operations = 0;
   double activation_bytes = 0;  // read and written near the core; of steps only (step_cost.h)
 
   double streamed() const { return weight_bytes + cache_bytes; }
   double bytes() const { return streamed() + activation_bytes; }
-  double operations() const { return float_operations + int8_operations; }
+  double operations() const { return float_operations + bfloat_operations + int8_operations; }
   Cost& operator+=(const Cost& other);
 };
 
 bool multiplies_bytes(DType dtype);  // a format whose products are of integers
+// Where the operations of a product with such weights count.
+double& operations_of(Cost& cost, DType dtype, Math math);
 double bytes_of_value(nn::CacheType cache);  // of one float in the cache
 
 Cost cost_of(const arch::Model& model, const PassSize& pass, nn::CacheType cache);

@@ -124,6 +124,7 @@ Limits measure_limits(std::size_t threads) {
     limits.cache_gbps = read_rate(team, part, std::min(piece, part));
   }
   limits.float_gflops = peak_rate(team, peaks.fma);
+  limits.bfloat_gflops = peaks.dot_bfloat.run ? peak_rate(team, peaks.dot_bfloat) : limits.float_gflops;
   limits.int8_gops = peak_rate(team, peaks.dot_int8);
   return limits;
 }
@@ -133,6 +134,7 @@ Limits best_of(const Limits& a, const Limits& b) {
   best.memory_gbps = std::max(a.memory_gbps, b.memory_gbps);
   best.cache_gbps = std::max(a.cache_gbps, b.cache_gbps);
   best.float_gflops = std::max(a.float_gflops, b.float_gflops);
+  best.bfloat_gflops = std::max(a.bfloat_gflops, b.bfloat_gflops);
   best.int8_gops = std::max(a.int8_gops, b.int8_gops);
   return best;
 }

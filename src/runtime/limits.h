@@ -24,6 +24,7 @@ struct Limits {
   double cache_gbps = 0;       // reading the last-level cache; 0 where its size is not known
   std::size_t cache_bytes = 0;  // its size
   double float_gflops = 0;     // f32 multiply-adds, two operations each
+  double bfloat_gflops = 0;    // the same of bf16 with sums in f32; of floats where bf16 are multiplied so
   double int8_gops = 0;        // the same of bytes
 };
 

@@ -29,6 +29,7 @@ Json to_json(const Limits& limits) {
           {"cache_gbps", limits.cache_gbps},
           {"cache_bytes", limits.cache_bytes},
           {"float_gflops", limits.float_gflops},
+          {"bfloat_gflops", limits.bfloat_gflops},
           {"int8_gops", limits.int8_gops}};
 }
 
@@ -44,8 +45,9 @@ std::optional<Limits> from_json(const Json& entry) try {
   limits.cache_gbps = entry.at("cache_gbps").get<double>();
   limits.cache_bytes = entry.at("cache_bytes").get<std::size_t>();
   limits.float_gflops = entry.at("float_gflops").get<double>();
+  limits.bfloat_gflops = entry.at("bfloat_gflops").get<double>();
   limits.int8_gops = entry.at("int8_gops").get<double>();
-  for (const double rate : {limits.memory_gbps, limits.float_gflops, limits.int8_gops}) {
+  for (const double rate : {limits.memory_gbps, limits.float_gflops, limits.bfloat_gflops, limits.int8_gops}) {
     if (!std::isfinite(rate) || rate <= 0) return std::nullopt;
   }
   const bool has_cache = limits.cache_bytes > 0;

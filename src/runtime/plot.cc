@@ -205,6 +205,7 @@ std::string roofline(const Profile::Phase& phase, int width) {
   svg += slope(f, x, y, limits.memory_gbps, peak, "memory", 14);
   svg += slope(f, x, y, limits.cache_gbps, peak, "cache", -5);
   svg += ceiling(f, x, y, limits.int8_gops, fastest, "int8");
+  if (phase.total.cost.bfloat_operations > 0) svg += ceiling(f, x, y, limits.bfloat_gflops, fastest, "bf16");
   svg += ceiling(f, x, y, limits.float_gflops, fastest, "f32");
 
   place_labels(points, y, f.top + 4, f.bottom);

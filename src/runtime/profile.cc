@@ -99,6 +99,7 @@ class Summary {
       : shape_(model.parts().model->shape()),
         cache_type_(std::move(cache_type)),
         cache_(cache),
+        math_(model.parts().model->math()),
         operations_(nn::kOps) {
     phase_.layers.resize(shape_.layers);
     for (std::size_t i = 0; i < shape_.layers; ++i) phase_.layers[i].name = std::to_string(i);
@@ -106,7 +107,7 @@ class Summary {
 
   void add(const Recorder::Pass& pass, const Limits& limits) {
     const std::span<const nn::Lap> laps = pass.members.front().laps;
-    const StepSetting setting = {shape_, cache_, pass.contexts};
+    const StepSetting setting = {shape_, cache_, math_, pass.contexts};
     std::vector<Cost> costs;
     double pass_bytes = 0;
     for (const nn::Lap& lap : laps) {
@@ -158,6 +159,7 @@ class Summary {
   nn::Shape shape_;
   std::string cache_type_;
   nn::CacheType cache_;
+  Math math_;
   std::vector<Profile::Operation> operations_;
   Profile::Phase phase_;
 };

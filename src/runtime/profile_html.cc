@@ -163,9 +163,9 @@ void write_html(const Profile& profile, const std::filesystem::path& path) {
                       profile.isa, version());
   if (!profile.phases.empty()) {
     const Limits& limits = profile.phases.back().limits;
-    html += fmt::format(" {}: memory {:.1f} GB/s, cache {:.0f} GB/s, f32 {:.0f} GFLOP/s, int8 {:.0f} Gop/s.",
+    html += fmt::format(" {}: memory {:.1f} GB/s, cache {:.0f} GB/s, f32 {:.0f} GFLOP/s, bf16 {:.0f} GFLOP/s, int8 {:.0f} Gop/s.",
                         escaped(printable(limits.host.cpu)), limits.memory_gbps, limits.cache_gbps,
-                        limits.float_gflops, limits.int8_gops);
+                        limits.float_gflops, limits.bfloat_gflops, limits.int8_gops);
   }
   html += "</p>\n";
   if (profile.recorded < profile.passes) {

@@ -10,8 +10,8 @@ namespace {
 using nn::Op;
 
 constexpr double kFloatBytes = 4;
-// Of an activation as a byte, with a scale for 32 of them and a sum for 16; written and read.
-constexpr double kInt8Bytes = 2 * (1 + 4.0 / 32 + 4.0 / 16);
+// Of an activation as a byte, in blocks of 32 with their scale and sums; written and read.
+constexpr double kInt8Bytes = 2 * sizeof(kernels::Int8Block) / 32.0;
 
 double real(std::size_t count) { return static_cast<double>(count); }
 
@@ -23,25 +23,24 @@ Cost elementwise(double rows, double floats, double operations) {
   return cost;
 }
 
-Cost product(const nn::Linear& linear, double rows) {
+Cost product(const nn::Linear& linear, double rows, Math math) {
   Cost cost;
   if (rows == 0) return cost;  // the head, where no logits are wanted
   bool has_integers = false;
   double in = 0;
   for (const Weight& weight : linear.weights()) {
-    const bool is_integer = multiplies_bytes(weight.dtype);
-    has_integers = has_integers || is_integer;
+    has_integers = has_integers || multiplies_bytes(weight.dtype);
     in = real(weight.in);
     cost.weight_bytes += real(weight.panel_count() * weight.panel_bytes);
     cost.activation_bytes += rows * real(weight.out) * kFloatBytes;
-    (is_integer ? cost.int8_operations : cost.float_operations) += 2 * rows * real(weight.out) * in;
+    operations_of(cost, weight.dtype, math) += 2 * rows * real(weight.out) * in;
   }
   cost.activation_bytes += rows * in * (kFloatBytes + (has_integers ? kInt8Bytes : 0));
   return cost;
 }
 
-Cost product_and_add(const nn::Linear& linear, double rows, double width) {
-  Cost cost = product(linear, rows);
+Cost product_and_add(const nn::Linear& linear, double rows, double width, Math math) {
+  Cost cost = product(linear, rows, math);
   cost += elementwise(rows, 3 * width, width);
   return cost;
 }
@@ -93,9 +92,9 @@ Cost cost_of(const nn::Step& step, const StepSetting& setting) {
     case Op::kEmbed: return embedding(*step.linear, rows);
     case Op::kQkv:
     case Op::kGateUp:
-    case Op::kHead: return product(*step.linear, rows);
+    case Op::kHead: return product(*step.linear, rows, setting.math);
     case Op::kAttentionOut:
-    case Op::kDown: return product_and_add(*step.linear, rows, width);
+    case Op::kDown: return product_and_add(*step.linear, rows, width, setting.math);
     case Op::kAttentionNorm:
     case Op::kMlpNorm:
     case Op::kFinalNorm: return elementwise(rows, 2 * width, 4 * width);

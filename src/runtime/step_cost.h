@@ -26,6 +26,7 @@ namespace kinglet {
 struct StepSetting {
   const nn::Shape& shape;
   nn::CacheType cache;
+  Math math;
   std::span<const nn::Recorder::Context> contexts;
 };
 Cost cost_of(const nn::Step& step, const StepSetting& setting);

@@ -12,7 +12,8 @@ namespace {
 // Two layers of width 4 with 2 heads of 2 and 1 key/value head, a vocabulary of 10.
 class FakeModel final : public arch::Model {
  public:
-  explicit FakeModel(std::vector<arch::Matrix> matrices) : matrices_(std::move(matrices)) {}
+  explicit FakeModel(std::vector<arch::Matrix> matrices, Math math = Math::kExact)
+      : Model(math), matrices_(std::move(matrices)) {}
 
   const nn::Shape& shape() const override { return shape_; }
   std::span<const arch::Matrix> matrices() const override { return matrices_; }
@@ -52,6 +53,14 @@ TEST(Cost, OfAPromptReadsWeightsOnceAndSeesOnlyWhatIsBefore) {
   EXPECT_EQ(cost.float_operations, 3 * 2 * 4 * 8 + 1 * 2 * 10 * 4 + 2 * 16 * (6 + 7 + 8));
 }
 
+TEST(Cost, OfBf16ByBf16IsApart) {
+  const FakeModel model({kInBytes, kInFloats, kHead}, Math::kBfloat);
+  const Cost cost = cost_of(model, {.rows = 1, .past = 0, .wanted = 1}, nn::CacheType::kF16);
+  EXPECT_EQ(cost.bfloat_operations, 2 * 4 * 8);
+  EXPECT_EQ(cost.float_operations, 2 * 10 * 4 + 2 * (2 * 2 * 2 + 2 * 2 * 2));  // the head is f16
+  EXPECT_EQ(cost.operations(), cost.float_operations + 2 * 4 * 8 + 2 * 8 * 4);
+}
+
 TEST(Cost, WithoutLogitsHasNoHead) {
   const FakeModel model({kInBytes, kHead});
   const Cost cost = cost_of(model, {.rows = 3, .past = 0, .wanted = 0}, nn::CacheType::kF16);
@@ -60,11 +69,12 @@ TEST(Cost, WithoutLogitsHasNoHead) {
 
 TEST(Bound, IsTheLongerOfReadingAndComputing) {
   const Limits limits = {.host = {}, .memory_gbps = 10, .cache_gbps = 100, .cache_bytes = 1000,
-                         .float_gflops = 50, .int8_gops = 200};
+                         .float_gflops = 50, .bfloat_gflops = 100, .int8_gops = 200};
   const auto bound = [&](double bytes, double floats, double ints, std::size_t passes) {
     return bound_of({.weight_bytes = bytes, .cache_bytes = 0, .float_operations = floats,
                      .int8_operations = ints}, passes, limits);
   };
+  EXPECT_DOUBLE_EQ(bound_of({.float_operations = 1e6, .bfloat_operations = 1e6}, 1, limits).seconds, 2e-5 + 1e-5);
   EXPECT_EQ(bound(5e3, 1, 1, 1).by, "memory");
   EXPECT_DOUBLE_EQ(bound(5e3, 1, 1, 1).seconds, 5e-7);
   EXPECT_EQ(bound(5e3, 1, 1, 5).by, "cache");  // each pass's thousand stay there

@@ -20,6 +20,7 @@ Limits some_limits(std::size_t threads = 2) {
           .cache_gbps = 100.25,
           .cache_bytes = 32u << 20,
           .float_gflops = 200,
+          .bfloat_gflops = 300,
           .int8_gops = 400.125};
 }
 
@@ -36,6 +37,7 @@ TEST(LimitsFile, GivesBackWhatWasStoredForTheSameHostOnly) {
   EXPECT_EQ(found->cache_gbps, stored.cache_gbps);
   EXPECT_EQ(found->cache_bytes, stored.cache_bytes);
   EXPECT_EQ(found->float_gflops, stored.float_gflops);
+  EXPECT_EQ(found->bfloat_gflops, stored.bfloat_gflops);
   EXPECT_EQ(found->int8_gops, stored.int8_gops);
 
   Limits::Host other = stored.host;
@@ -71,7 +73,7 @@ TEST(LimitsFile, IsAsIfAbsentWhenDamagedAndIsReplaced) {
     dir.write("limits.json", text);
     EXPECT_FALSE(load_limits(file, limits.host)) << text;
   }
-  for (const char* key : {"memory_gbps", "float_gflops", "int8_gops", "cache_gbps"}) {
+  for (const char* key : {"memory_gbps", "float_gflops", "bfloat_gflops", "int8_gops", "cache_gbps"}) {
     for (const char* value : {"0", "-1", "\"fast\"", "1e999"}) {
       auto document = nlohmann::json::parse(whole);
       document["hosts"][0][key] = nlohmann::json::parse(value, nullptr, false);
@@ -98,7 +100,7 @@ TEST(Limits, AreAllMeasuredAndThenKnown) {
   const auto file = dir / "limits.json";
   const Limits limits = known_limits(file, 2);
   EXPECT_EQ(limits.host, limits_host(2));
-  for (const double rate : {limits.memory_gbps, limits.float_gflops, limits.int8_gops}) {
+  for (const double rate : {limits.memory_gbps, limits.float_gflops, limits.bfloat_gflops, limits.int8_gops}) {
     EXPECT_TRUE(std::isfinite(rate));
     EXPECT_GT(rate, 0);
   }
@@ -111,7 +113,8 @@ TEST(Limits, AreAllMeasuredAndThenKnown) {
 }
 
 // A loop that the compiler has made shorter would rate the machine too high: the sums show that all
-// of it ran. fma: every sum has gone to one, so they add up to their number; bytes: products cancel.
+// of it ran. fma: every sum has gone to one, so they add up to their number; bytes: products cancel; bf16: each
+// round adds the same.
 TEST(Peaks, GiveTheSumsOfTheWholeLoopOnEveryLevel) {
   for (const kernels::Table* table : kernels::available()) {
     const kernels::Peaks& peaks = table->peaks;
@@ -119,6 +122,9 @@ TEST(Peaks, GiveTheSumsOfTheWholeLoopOnEveryLevel) {
     EXPECT_EQ(peaks.fma.run(100), sums) << table->isa;
     EXPECT_NE(peaks.fma.run(3), sums) << table->isa;
     EXPECT_EQ(peaks.dot_int8.run(101), peaks.dot_int8.run(0)) << table->isa;
+    if (peaks.dot_bfloat.run != nullptr) {  // 24 sums that begin with their number; 3/8 a round
+      EXPECT_EQ(peaks.dot_bfloat.run(100), 24 * 23 / 2 + 24 * 100 * 0.375f) << table->isa;
+    }
 
     std::vector<float> x(640);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);

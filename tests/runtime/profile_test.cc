@@ -19,7 +19,8 @@ const std::filesystem::path kModels = std::filesystem::path(KINGLET_SOURCE_DIR) 
 // Never reached, so that the limits are what is said here.
 Limits fake_limits(std::size_t threads) {
   return {.host = {.cpu = "a processor", .isa = "avx", .version = "1", .cores = 1, .threads = threads},
-          .memory_gbps = 1e6, .cache_gbps = 1e7, .cache_bytes = 1, .float_gflops = 1e8, .int8_gops = 1e8};
+          .memory_gbps = 1e6, .cache_gbps = 1e7, .cache_bytes = 1, .float_gflops = 1e8,
+          .bfloat_gflops = 1e8, .int8_gops = 1e8};
 }
 
 Request request_of(std::size_t prompt, std::size_t tokens) {

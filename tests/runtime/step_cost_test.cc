@@ -19,8 +19,8 @@ constexpr nn::Shape kShape = {.layers = 3, .width = 4, .mlp_width = 8, .heads = 
                               .head_width = 2, .vocabulary = 40, .context = 64};
 
 Cost cost(const nn::Step& step, const std::vector<Context>& contexts = {{0, 1}},
-          nn::CacheType cache = nn::CacheType::kF16) {
-  return cost_of(step, {kShape, cache, contexts});
+          nn::CacheType cache = nn::CacheType::kF16, Math math = Math::kExact) {
+  return cost_of(step, {kShape, cache, math, contexts});
 }
 
 Weight weight(DType dtype, std::size_t out, std::size_t in, std::size_t panel_bytes) {
@@ -29,14 +29,19 @@ Weight weight(DType dtype, std::size_t out, std::size_t in, std::size_t panel_by
 
 TEST(StepCost, OfAProductIsItsPanelsItsMultiplyAddsAndItsRows) {
   // 40 rows are three panels of 16, 8 one. Activations: x in floats, and as bytes with a scale for
-  // 32 and a sum for 16, written and read; 48 floats out.
+  // 32, a sum for each 16 and for all, written and read; 48 floats out.
   const nn::Linear mixed({weight(DType::kQ8_0, 40, 32, 100), weight(DType::kBF16, 8, 32, 7)});
   const Cost of_mixed = cost({.op = Op::kGateUp, .rows = 3, .linear = &mixed});
   EXPECT_EQ(of_mixed.weight_bytes, 3 * 100 + 7);
   EXPECT_EQ(of_mixed.int8_operations, 3 * 2 * 40 * 32);
   EXPECT_EQ(of_mixed.float_operations, 3 * 2 * 8 * 32);
-  EXPECT_EQ(of_mixed.activation_bytes, 3 * (32 * 4 + 2 * (32 + 4 + 2 * 4) + 48 * 4));
+  EXPECT_EQ(of_mixed.activation_bytes, 3 * (32 * 4 + 2 * (32 + 4 + 3 * 4) + 48 * 4));
   EXPECT_EQ(of_mixed.cache_bytes, 0);
+
+  const Cost rounded = cost({.op = Op::kGateUp, .rows = 3, .linear = &mixed}, {{0, 1}}, nn::CacheType::kF16, Math::kBfloat);
+  EXPECT_EQ(rounded.int8_operations, of_mixed.int8_operations);
+  EXPECT_EQ(rounded.bfloat_operations, of_mixed.float_operations);
+  EXPECT_EQ(rounded.float_operations, 0);
 
   const nn::Linear floats({weight(DType::kF32, 8, 32, 7)});
   const Cost of_floats = cost({.op = Op::kHead, .rows = 1, .linear = &floats});
@@ -86,7 +91,7 @@ TEST(StepCost, OfTheSmallSteps) {
 
 TEST(StepCost, IsBoundByWhereItsPassFitsAndByNothingWhereItCostsNothing) {
   const Limits limits = {.host = {}, .memory_gbps = 10, .cache_gbps = 100, .cache_bytes = 1000,
-                         .float_gflops = 50, .int8_gops = 200};
+                         .float_gflops = 50, .bfloat_gflops = 100, .int8_gops = 200};
   Cost reading;
   reading.weight_bytes = 500;
   EXPECT_EQ(bound_of_step(reading, 1001, limits).by, "memory");
