@@ -12,9 +12,10 @@
 namespace kinglet::kernels {
 
 // kPanels and kTokens: the tile of a product with float weights that fits the registers; kIntegerPanels
-// and kIntegerTokens: with integer weights. kGemvPanels, kGemvPanelsOf16Bits, kIntegerGemvPanels: how many
-// panels one token keeps in flight, to cover the latency of the multiply-add and of memory. kQueries: how many queries
-// attention takes together at most, and kLanesInFlight how many sums of 16 lanes it keeps running.
+// and kIntegerTokens: with integer weights. kGemvPanels, kGemvPanelsOf16Bits, kIntegerGemvPanels: how
+// many panels one token keeps in flight, to cover the latency of the multiply-add and of memory.
+// kQueries: how many queries attention takes together at most, and kLanesInFlight how many sums of 16
+// lanes it keeps running.
 struct Scalar {
   static constexpr const char* kName = "scalar";
   static constexpr bool kVnni = false;

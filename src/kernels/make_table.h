@@ -6,6 +6,7 @@
 #include "kernels/bfloat.h"
 #include "kernels/matmul.h"
 #include "kernels/peaks.h"
+#include "kernels/quantize.h"
 #include "kernels/rows.h"
 #include "kernels/table.h"
 

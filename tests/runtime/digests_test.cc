@@ -19,13 +19,13 @@ namespace kinglet::test {
 namespace {
 
 // Of a greedy run: the prompt's rows in one pass, then 5 more passes of one row.
-std::string digest_of(const Model& model, std::vector<TokenId> prompt) {
+std::string digest_of(const Model& model, std::vector<TokenId> prompt, CacheKind cache = CacheKind::kF16) {
   Request request;
   request.prompt = std::move(prompt);
   request.tokens = 6;
   request.sampling.temperature = 0;
   request.ignore_end_ids = true;
-  return generate(model, {request}, {.digest = true}).results[0].digest;
+  return generate(model, {request}, {.cache = cache, .digest = true}).results[0].digest;
 }
 
 TEST(Digests, OfTheBuiltInModel) {
@@ -55,6 +55,16 @@ TEST(Digests, OfTheTinyModels) {
   for (const auto& [name, digest] : recorded) {
     EXPECT_EQ(digest_of(Model::open(models / name), {1, 2, 3, 4, 5, 6, 7, 8, 9}), digest) << name;
   }
+}
+
+// A prompt of more than one chunk of attention, so that chunks are merged.
+TEST(Digests, OfEveryTypeOfCache) {
+  const Model model = Model::built_in();
+  std::vector<TokenId> prompt;
+  for (TokenId id = 0; id < 150; ++id) prompt.push_back(300 + id * 7 % 211);
+  EXPECT_EQ(digest_of(model, prompt, CacheKind::kF16), "1:05342bcef903bb7e7bd8955d76052ac8d8347d5d2b118ede30712a36922abad0");
+  EXPECT_EQ(digest_of(model, prompt, CacheKind::kF32), "1:a18148a0c348e904e9bc0372929bce6f94831065b42b53d6510f59d12d9f1648");
+  EXPECT_EQ(digest_of(model, prompt, CacheKind::kQ8_0), "1:d88491909c44094d6c4184fddd4a64aec4809b1e64a511cb784334adb599a38f");
 }
 
 // `--math bf16`: its own bits, and they too are the same everywhere.
