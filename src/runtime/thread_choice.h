@@ -49,7 +49,7 @@ class ThreadChoice {
   static constexpr std::size_t kMeasured = 8;  // passes of more rows are not like each other
   static constexpr std::size_t kLittleWork = 200'000'000;  // rows x bytes: about 2 ms on one thread
   static constexpr std::size_t kSmallModel = 32'000'000;   // one thread starts such a one sooner
-  static constexpr std::size_t kFirstInterval = 8, kLongest = 1024;
+  static constexpr std::size_t kFirstInterval = 4, kLongest = 1024;
 
   std::size_t most_;
   std::size_t weight_bytes_;
