@@ -18,6 +18,7 @@
 
 #include "base/checked.h"
 #include "kernels/lanes.h"
+#include "kernels/rows.h"
 #include "kernels/table.h"
 
 namespace kinglet::kernels {
@@ -54,7 +55,7 @@ struct PlainCache {
     for (std::size_t i = 0; i < head_width; i += kLaneCount) {
       const std::size_t count = std::min(kLaneCount, head_width - i);
       Number rounded[kLaneCount];
-      store(load_first<L>(key + i, count, 0.0f), rounded);
+      store(load_part<L>(key + i, count), rounded);
       for (std::size_t j = 0; j < count; ++j) to[(i + j) * kKeyPanel] = rounded[j];
     }
   }
@@ -62,7 +63,7 @@ struct PlainCache {
   static void store_value(const float* value, std::size_t head_width, std::byte* row) {
     for (std::size_t i = 0; i < head_width; i += kLaneCount) {
       const std::size_t count = std::min(kLaneCount, head_width - i);
-      store(load_first<L>(value + i, count, 0.0f), reinterpret_cast<Number*>(row) + i);
+      store(load_part<L>(value + i, count), reinterpret_cast<Number*>(row) + i);
     }
   }
 

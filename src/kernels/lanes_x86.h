@@ -202,6 +202,13 @@ inline void store_half(Wide value, std::uint16_t* to) {
                       _mm512_cvtps_ph(value, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
 }
 
+// The first n lanes from memory, the others `fill`; the first n to memory.
+inline __mmask16 first_lanes(std::size_t n) { return static_cast<__mmask16>((1u << n) - 1); }
+inline Wide load_first(const float* from, std::size_t n, float fill, Wide) {
+  return Wide(_mm512_mask_loadu_ps(_mm512_set1_ps(fill), first_lanes(n), from));
+}
+inline void store_first(Wide x, float* to, std::size_t n) { _mm512_mask_storeu_ps(to, first_lanes(n), x); }
+
 inline float sum(Wide x) {
   return sum(Avx(_mm256_add_ps(_mm512_castps512_ps256(x), _mm512_extractf32x8_ps(x, 1))));
 }

@@ -75,6 +75,20 @@ struct IntLanes {
   }
 };
 
+// Where a register holds all lanes and the processor masks them; lanes_common.h has the rest.
+#if defined(__AVX512F__)
+template <class L>
+  requires(Lanes<L>::kParts == 1)
+inline Lanes<L> load_first(const float* from, std::size_t n, float fill) {
+  return {{native::load_first(from, n, fill, typename Lanes<L>::Part())}};
+}
+template <class L>
+  requires(Lanes<L>::kParts == 1)
+inline void store_first(const Lanes<L>& x, float* to, std::size_t n) {
+  native::store_first(x.part[0], to, n);
+}
+#endif
+
 // One result per part; `Result` is Lanes or IntLanes.
 template <class Result, class Function>
 inline Result each_part(const Function& function) {
