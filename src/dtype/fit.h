@@ -139,7 +139,6 @@ struct Search {
 };
 
 inline Lanes tries_of(Search search, int group) {
-  Lanes tries;
   float values[Lanes::kCount];
   for (std::size_t lane = 0; lane < Lanes::kCount; ++lane) {
     values[lane] = search.first + search.step * static_cast<float>(static_cast<std::size_t>(group) * Lanes::kCount + lane);

@@ -20,6 +20,7 @@
 #include <immintrin.h>
 #endif
 
+#include "kernels/dots.h"
 #include "kernels/lanes.h"
 #include "kernels/matmul.h"
 #include "kernels/table.h"
@@ -119,7 +120,8 @@ void pair_tile(const Matmul& call, const Stretch& stretch, std::size_t panel, st
       for (std::size_t p = 0; p < kPanels; ++p) w[p] = _mm512_loadu_si512(weights + p * call.panel_bytes + pair * kStep);
 #pragma GCC unroll 16
       for (std::size_t t = 0; t < kTokens; ++t) {
-        const __m512i value = _mm512_set1_epi32(x[t * call.x_stride + pair]);
+        // In a register now: clang 16 breaks down where it may take it from memory in the product.
+        const __m512i value = x86::now(_mm512_set1_epi32(x[t * call.x_stride + pair]));
 #pragma GCC unroll 16
         for (std::size_t p = 0; p < kPanels; ++p) {
           auto& sum = block.sum[p][t].part[0];

@@ -23,7 +23,8 @@ struct ByteLanes<Scalar> {
 template <int kLeft, unsigned kMask>
 inline ByteLanes<Scalar> field(ByteLanes<Scalar> b) {
   for (std::uint8_t& byte : b.byte) {
-    byte = static_cast<std::uint8_t>((kLeft < 0 ? byte >> -kLeft : byte << kLeft) & kMask);
+    const unsigned bits = byte;
+    byte = static_cast<std::uint8_t>((kLeft < 0 ? bits >> -kLeft : bits << kLeft) & kMask);
   }
   return b;
 }
