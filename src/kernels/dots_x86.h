@@ -43,12 +43,10 @@ struct Integers<16> {
   static Register subtract32(Register a, Register b) { return _mm_sub_epi32(a, b); }
   template <int kBits>
   static Register shift_left32(Register a) { return _mm_slli_epi32(a, kBits); }
-  template <int kLeft>
-  static Register shift16(Register b) {
-    if constexpr (kLeft > 0) return _mm_slli_epi16(b, kLeft);
-    if constexpr (kLeft < 0) return _mm_srli_epi16(b, -kLeft);
-    return b;
-  }
+  template <int kBits>
+  static Register shift_left16(Register b) { return _mm_slli_epi16(b, kBits); }
+  template <int kBits>
+  static Register shift_right16(Register b) { return _mm_srli_epi16(b, kBits); }
   static Register masked(Register b, char mask) { return _mm_and_si128(b, _mm_set1_epi8(mask)); }
   static Register merge(Register a, Register b) { return _mm_or_si128(a, b); }
   static Register lookup(const std::uint8_t* table, Register b) {
@@ -78,12 +76,10 @@ struct Integers<32> {
   static Register subtract32(Register a, Register b) { return _mm256_sub_epi32(a, b); }
   template <int kBits>
   static Register shift_left32(Register a) { return _mm256_slli_epi32(a, kBits); }
-  template <int kLeft>
-  static Register shift16(Register b) {
-    if constexpr (kLeft > 0) return _mm256_slli_epi16(b, kLeft);
-    if constexpr (kLeft < 0) return _mm256_srli_epi16(b, -kLeft);
-    return b;
-  }
+  template <int kBits>
+  static Register shift_left16(Register b) { return _mm256_slli_epi16(b, kBits); }
+  template <int kBits>
+  static Register shift_right16(Register b) { return _mm256_srli_epi16(b, kBits); }
   static Register masked(Register b, char mask) { return _mm256_and_si256(b, _mm256_set1_epi8(mask)); }
   static Register merge(Register a, Register b) { return _mm256_or_si256(a, b); }
   static Register lookup(const std::uint8_t* table, Register b) {
@@ -110,12 +106,10 @@ struct Integers<64> {
   static Register subtract32(Register a, Register b) { return _mm512_sub_epi32(a, b); }
   template <unsigned kBits>
   static Register shift_left32(Register a) { return _mm512_slli_epi32(a, kBits); }
-  template <int kLeft>
-  static Register shift16(Register b) {
-    if constexpr (kLeft > 0) return _mm512_slli_epi16(b, kLeft);
-    if constexpr (kLeft < 0) return _mm512_srli_epi16(b, -kLeft);
-    return b;
-  }
+  template <int kBits>
+  static Register shift_left16(Register b) { return _mm512_slli_epi16(b, kBits); }
+  template <int kBits>
+  static Register shift_right16(Register b) { return _mm512_srli_epi16(b, kBits); }
   static Register masked(Register b, char mask) { return _mm512_and_si512(b, _mm512_set1_epi8(mask)); }
   static Register merge(Register a, Register b) { return _mm512_or_si512(a, b); }
   static Register lookup(const std::uint8_t* table, Register b) {
@@ -160,7 +154,10 @@ inline ByteLanes<L> field(const ByteLanes<L>& b) {
   constexpr unsigned kOwnBits = (kLeft < 0 ? 0xFFu >> -kLeft : 0xFFu << kLeft) & 0xFFu;
   static_assert((kMask & ~kOwnBits) == 0);
   return each_part<ByteLanes<L>>([&](std::size_t i) {
-    return Ops::masked(Ops::template shift16<kLeft>(b.part[i]), static_cast<char>(kMask));
+    auto shifted = b.part[i];
+    if constexpr (kLeft > 0) shifted = Ops::template shift_left16<kLeft>(shifted);
+    if constexpr (kLeft < 0) shifted = Ops::template shift_right16<-kLeft>(shifted);
+    return Ops::masked(shifted, static_cast<char>(kMask));
   });
 }
 template <class L>
